@@ -1,1 +1,24 @@
-//! Under construction.
+//! Images: their blobs as they came (compressed), their documents and references, `load` and `import`.
+//!
+//! On disk an image is one document (`images/<hex>.json`) that names a manifest blob; the manifest names the config and the layers,
+//! the image's id is the config's digest, and `references.json` says which name means which image. Everything here blocks and knows
+//! nothing of mounts: unpacked layers are behind [`LayerApplier`]. Start with [`store`], then [`load`].
+
+pub mod blobs;
+pub mod changes;
+pub mod compress;
+pub mod config;
+pub mod image;
+pub mod import;
+pub mod load;
+pub mod manifest;
+pub mod remove;
+pub mod store;
+mod words;
+
+pub use config::{Healthcheck, History, ImageConfig, RootFs, RunConfig};
+pub use image::{Image, ImageLayer};
+pub use import::{ImportOptions, Platform};
+pub use load::{LayerApplier, LoadProgress, Loaded};
+pub use remove::{DeleteEvent, Deleted, Usage};
+pub use store::ImageStore;

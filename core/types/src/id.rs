@@ -73,6 +73,12 @@ macro_rules! random_id {
                 f.write_str(self.short())
             }
         }
+        impl std::borrow::Borrow<str> for $name {
+            /// Ordered and hashed as its text, so maps can be searched by prefix.
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
                 &self.0

@@ -1,0 +1,225 @@
+//! Turning a layer tar into files below one directory.
+//!
+//! The tar is hostile until proven otherwise: every path is resolved by the kernel inside the root (`openat2` with
+//! `RESOLVE_IN_ROOT`), and the last component is never followed. Start with [`apply`].
+
+mod create;
+mod path;
+mod whiteout;
+
+use crate::tar::{Entry, Kind, TarReader};
+use rustix::{
+    fs::{self, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid},
+    io::Errno,
+};
+use sha2::{Digest as _, Sha256};
+use std::{
+    collections::HashSet,
+    io::{self, BufReader, Read},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+    rc::Rc,
+};
+use wharf_types::{Digest, Error, Result, error::Context};
+
+/// What becomes of the `.wh.` entries by which a layer hides files of the layers below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whiteouts {
+    /// They become overlayfs' own marks: character devices 0/0 and `trusted.overlay.opaque`.
+    Overlay,
+    /// The directory holds the layers below as well: the files are deleted.
+    Delete,
+}
+
+/// Owner and mode that the tar gave the root directory itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RootAttributes {
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// What was applied.
+#[derive(Debug)]
+pub struct Applied {
+    /// The digest of the whole stream.
+    pub digest: Digest,
+    /// The length of all files in bytes.
+    pub size: u64,
+    /// `None` when the tar has no entry for the root.
+    pub root: Option<RootAttributes>,
+}
+
+/// Large enough for few reads and for whole small files.
+const BUFFER: usize = 256 << 10;
+
+/// Applies the tar `stream` below the existing directory `root` and reads the stream to its end.
+///
+/// # Errors
+/// `InvalidParameter` naming the entry when the tar is damaged or tries to leave the root, `System` when the disk fails.
+pub fn apply(root: &Path, stream: &mut dyn Read, whiteouts: Whiteouts) -> Result<Applied> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let root = fs::open(root, flags, Mode::empty()).context(format_args!("open {}", root.display()))?;
+    let mut hashing = Hashing { inner: stream, sum: Sha256::new() };
+    let mut tar = TarReader::new(BufReader::with_capacity(BUFFER, &mut hashing));
+    let mut applier = Applier {
+        root,
+        whiteouts,
+        parent: None,
+        directories: Vec::new(),
+        made: HashSet::new(),
+        buffer: vec![0; BUFFER],
+        size: 0,
+        root_attributes: None,
+    };
+    while let Some(entry) = tar.next_entry().map_err(|e| Error::invalid(format!("invalid layer tar: {e}")).with_source(e))? {
+        applier.entry(&entry, &mut tar).map_err(|e| failed(&entry.path, e))?;
+    }
+    applier.finish_directories()?;
+    let (size, root) = (applier.size, applier.root_attributes);
+    io::copy(&mut tar.into_inner(), &mut io::sink()).context("read layer")?;
+    Ok(Applied { digest: Digest::from_sha256(&hashing.sum.finalize()), size, root })
+}
+
+fn failed(path: &[u8], e: io::Error) -> Error {
+    let text = format!("apply layer: {}: {e}", String::from_utf8_lossy(path));
+    let full = matches!(e.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EIO | libc::EPERM | libc::EROFS | libc::EMFILE));
+    if full { Error::system(text) } else { Error::invalid(text) }.with_source(e)
+}
+
+struct Applier {
+    root: OwnedFd,
+    whiteouts: Whiteouts,
+    /// The directory of the last entry: the next one is mostly in the same.
+    parent: Option<(Vec<u8>, Rc<OwnedFd>)>,
+    /// Times of directories, set at the end because every new child changes them.
+    directories: Vec<(Vec<u8>, Timestamps)>,
+    /// What this layer made; only for [`Whiteouts::Delete`], which must tell it from the layers below.
+    made: HashSet<Vec<u8>>,
+    buffer: Vec<u8>,
+    size: u64,
+    root_attributes: Option<RootAttributes>,
+}
+
+const DIR_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
+impl Applier {
+    fn entry<R: Read>(&mut self, entry: &Entry, tar: &mut TarReader<R>) -> io::Result<()> {
+        let path = path::clean(&entry.path)?;
+        let Some((dir, name)) = path::split(&path) else { return self.root_entry(entry) };
+        if whiteout::is_bookkeeping(&path) {
+            return Ok(());
+        }
+        if let Some(hidden) = name.strip_prefix(whiteout::PREFIX) {
+            return self.whiteout(dir, hidden);
+        }
+        let parent = self.parent(dir)?;
+        self.create(entry, &parent, dir, name, tar)?;
+        self.note(&path);
+        if entry.kind == Kind::Dir {
+            self.directories.push((path, times(entry.mtime)));
+        }
+        Ok(())
+    }
+
+    /// The tar's own entry for `/`.
+    fn root_entry(&mut self, entry: &Entry) -> io::Result<()> {
+        if entry.kind != Kind::Dir {
+            return Err(crate::tar::invalid("the root of a layer must be a directory"));
+        }
+        self.root_attributes = Some(RootAttributes { mode: entry.mode, uid: entry.uid, gid: entry.gid });
+        fs::fchown(&self.root, Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)))?;
+        fs::fchmod(&self.root, Mode::from_raw_mode(entry.mode))?;
+        create::set_xattrs_of(self.root.as_fd(), b".", entry)?;
+        self.directories.push((Vec::new(), times(entry.mtime)));
+        Ok(())
+    }
+
+    /// Opens the directory `path`, making what is missing on the way (mode 0755, as Docker does).
+    fn parent(&mut self, path: &[u8]) -> io::Result<Rc<OwnedFd>> {
+        if let Some((cached, dir)) = &self.parent
+            && cached == path
+        {
+            return Ok(Rc::clone(dir));
+        }
+        let dir = match self.open_dir(path) {
+            Err(Errno::NOENT) => {
+                let (above, name) = path::split(path).ok_or(Errno::NOENT)?;
+                let above = self.parent(above)?;
+                fs::mkdirat(&*above, name, Mode::from_raw_mode(0o755))?;
+                fs::chmodat(&*above, name, Mode::from_raw_mode(0o755), fs::AtFlags::empty())?;
+                self.note(path);
+                self.open_dir(path)?
+            }
+            other => other?,
+        };
+        let dir = Rc::new(dir);
+        self.parent = Some((path.to_vec(), Rc::clone(&dir)));
+        Ok(dir)
+    }
+
+    fn open_dir(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
+        let path = if path.is_empty() { b"." } else { path };
+        fs::openat2(&self.root, path, DIR_FLAGS, Mode::empty(), IN_ROOT)
+    }
+
+    /// Something was removed: a cached directory may be gone.
+    fn forget_parent(&mut self) {
+        self.parent = None;
+    }
+
+    fn note(&mut self, path: &[u8]) {
+        if self.whiteouts == Whiteouts::Delete {
+            // A directory that holds something of this layer belongs to this layer too.
+            let mut path = path;
+            while self.made.insert(path.to_vec())
+                && let Some((above, _)) = path::split(path)
+            {
+                path = above;
+            }
+        }
+    }
+
+    fn finish_directories(&mut self) -> Result<()> {
+        for (path, times) in self.directories.iter().rev() {
+            let path: &[u8] = if path.is_empty() { b"." } else { path };
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            // A later entry may have replaced it by something else.
+            if let Ok(dir) = fs::openat2(&self.root, path, flags, Mode::empty(), IN_ROOT | ResolveFlags::NO_SYMLINKS) {
+                fs::futimens(&dir, times).context("apply layer: set times")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn times((seconds, nanos): (i64, u32)) -> Timestamps {
+    let time = Timespec { tv_sec: seconds, tv_nsec: nanos.into() };
+    Timestamps { last_access: time, last_modification: time }
+}
+
+/// The path of `name` in the directory behind `dir`, for calls without a directory argument.
+fn proc_path(dir: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
+    use std::os::fd::AsRawFd;
+    [format!("/proc/self/fd/{}/", dir.as_raw_fd()).as_bytes(), name].concat()
+}
+
+struct Hashing<'a> {
+    inner: &'a mut dyn Read,
+    sum: Sha256,
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(buf)?;
+        self.sum.update(buf.get(..n).unwrap_or_default());
+        Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Whiteouts: entries that hide what lower layers have (OCI image spec, "Whiteouts").
+
+use super::{Applier, Whiteouts, path, proc_path};
+use rustix::{
+    fs::{self, AtFlags, Dir, FileType, Mode, OFlags, Stat, XattrFlags},
+    io::Errno,
+};
+use std::{io, os::fd::AsFd};
+
+/// Names a whiteout.
+pub(super) const PREFIX: &[u8] = b".wh.";
+/// What is left of an opaque directory's mark, `.wh..wh..opq`, behind [`PREFIX`].
+const OPAQUE: &[u8] = b".wh..opq";
+/// AUFS' own files, which are no content.
+const BOOKKEEPING: &[u8] = b".wh..wh.";
+
+/// Whether the path is one of AUFS' own files, or below one.
+pub(super) fn is_bookkeeping(path: &[u8]) -> bool {
+    path.split(|b| *b == b'/').any(|part| part.starts_with(BOOKKEEPING) && part.get(PREFIX.len()..) != Some(OPAQUE))
+}
+
+/// Whether this is overlayfs' mark for a hidden file.
+pub(super) fn is_mark(st: &Stat) -> bool {
+    FileType::from_raw_mode(st.st_mode) == FileType::CharacterDevice && st.st_rdev == 0
+}
+
+impl Applier {
+    /// Hides `hidden` in the directory `dir`; `.wh..opq` hides everything that lower layers have there.
+    pub(super) fn whiteout(&mut self, dir: &[u8], hidden: &[u8]) -> io::Result<()> {
+        if hidden.is_empty() || hidden == b"." || hidden == b".." {
+            return Err(crate::tar::invalid("a whiteout of nothing"));
+        }
+        let opaque = hidden == OPAQUE;
+        match self.whiteouts {
+            Whiteouts::Overlay if opaque => {
+                self.parent(dir)?;
+                self.make_opaque(dir)
+            }
+            Whiteouts::Overlay => self.mark(dir, hidden),
+            Whiteouts::Delete => {
+                self.forget_parent();
+                let target = if opaque { dir.to_vec() } else { path::join(dir, hidden) };
+                self.prune(&target, opaque)
+            }
+        }
+    }
+
+    fn mark(&mut self, dir: &[u8], hidden: &[u8]) -> io::Result<()> {
+        let parent = self.parent(dir)?;
+        match fs::mknodat(&*parent, hidden, FileType::CharacterDevice, Mode::empty(), 0) {
+            Err(Errno::EXIST) => {
+                // This layer has the name as well: its own content stays, that of the layers below goes.
+                let there = fs::statat(&*parent, hidden, AtFlags::SYMLINK_NOFOLLOW)?;
+                if FileType::from_raw_mode(there.st_mode) == FileType::Directory {
+                    self.make_opaque(&path::join(dir, hidden))?;
+                }
+                Ok(())
+            }
+            other => Ok(other?),
+        }
+    }
+
+    pub(super) fn make_opaque(&self, dir: &[u8]) -> io::Result<()> {
+        let dir = self.open_dir(dir)?;
+        Ok(fs::setxattr(proc_path(dir.as_fd(), b"."), "trusted.overlay.opaque", b"y", XattrFlags::empty())?)
+    }
+
+    /// Deletes what lower layers put at `target`; what this layer made there stays. `keep` spares `target` itself.
+    fn prune(&self, target: &[u8], keep: bool) -> io::Result<()> {
+        let Some((dir, name)) = path::split(target) else { return self.prune_children(target) };
+        let parent = match self.open_dir(dir) {
+            Err(Errno::NOENT) => return Ok(()),
+            other => other?,
+        };
+        if !keep && !self.made.contains(target) {
+            return Ok(wharf_store::remove_tree_at(&parent, name)?);
+        }
+        match fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(st) if FileType::from_raw_mode(st.st_mode) == FileType::Directory => self.prune_children(target),
+            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn prune_children(&self, target: &[u8]) -> io::Result<()> {
+        let here: &[u8] = if target.is_empty() { b"." } else { target };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = fs::openat2(&self.root, here, flags, Mode::empty(), super::IN_ROOT)?;
+        let names = Dir::read_from(&dir)?.map(|e| e.map(|e| e.file_name().to_bytes().to_vec())).collect::<rustix::io::Result<Vec<_>>>()?;
+        for name in names.iter().filter(|n| n.as_slice() != b"." && n.as_slice() != b"..") {
+            self.prune(&path::join(target, name), false)?;
+        }
+        Ok(())
+    }
+}
