@@ -1,0 +1,114 @@
+//! `cleanup`: ends a monitor that does not answer any more, and removes what is left of its container.
+
+use crate::{
+    cgroup::Cgroup,
+    oci,
+    runtime::{Invocation, Verb},
+};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::{
+    ffi::OsStr,
+    fs, io,
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    process::Command,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+use wharf_shim_proto::{CreatedRecord, Launch, ProcessRef, RuntimeKind, file};
+use wharf_types::{Error, Result, error::Context};
+
+/// How long a killed process may take to vanish.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Cleans up after the task in `dir`; the directory itself is left to the caller.
+pub fn run(dir: &Path) -> Result<()> {
+    helpers(dir).into_iter().try_for_each(kill)?;
+    let launch: Launch = match fs::read(dir.join(file::LAUNCH)) {
+        Ok(text) => serde_json::from_slice(&text)?,
+        // Without a launch, no monitor was ever started.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(e).context(dir.display()),
+    };
+    let created: Option<CreatedRecord> = fs::read(dir.join(file::CREATED)).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let mut cgroups = vec![Cgroup::at(created.iter().flat_map(|c| c.cgroups.clone()).collect())];
+    cgroups.extend(launch.cgroup_path.as_deref().map(Cgroup::named));
+    for cgroup in &cgroups {
+        cgroup.thaw();
+        cgroup.kill_all()?;
+    }
+    if let Some(created) = created {
+        kill(created.init)?;
+    }
+    delete(&launch)?;
+    cgroups.iter().try_for_each(Cgroup::remove)
+}
+
+/// The monitor of a task, and whatever it has forked to run a runtime, which would go on without it. A process is known by its
+/// command line, which names the directory.
+fn helpers(dir: &Path) -> Vec<ProcessRef> {
+    let own = std::process::id().to_string();
+    let pids = fs::read_dir("/proc").into_iter().flatten().flatten().map(|e| e.file_name());
+    let pids = pids.filter_map(|name| name.into_string().ok()).filter(|name| *name != own && name.parse::<i32>().is_ok());
+    let belongs = |pid: &String| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| is_helper(&line, dir));
+    pids.filter(belongs).filter_map(|pid| ProcessRef::from_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?).ok()).collect()
+}
+
+fn is_helper(cmdline: &[u8], dir: &Path) -> bool {
+    let args: Vec<&Path> = cmdline.split(|b| *b == 0).map(|a| Path::new(OsStr::from_bytes(a))).collect();
+    let monitor = matches!(args.as_slice(), [name, verb, task, ..] if name.ends_with("wharf-shim") && **verb == *"monitor" && *task == dir);
+    // A runtime writes its log into the directory.
+    let option = args.iter().position(|a| **a == *"--log");
+    monitor || option.and_then(|at| args.get(at + 1)).is_some_and(|log| log.parent() == Some(dir))
+}
+
+/// Kills a process that is still the one meant, and waits for its end.
+fn kill(process: ProcessRef) -> Result<()> {
+    let Some(pid) = Pid::from_raw(process.pid) else { return Ok(()) };
+    let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(()) };
+    let lives = || match fs::read_to_string(format!("/proc/{}/stat", process.pid)) {
+        Ok(stat) => ProcessRef::from_stat(&stat).is_ok_and(|p| p == process) && !stat.contains(") Z "),
+        Err(_) => false,
+    };
+    if lives() {
+        // One that ends by itself at this moment is as good.
+        let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while lives() {
+        if Instant::now() > deadline {
+            return Err(Error::system(format!("process {} does not die", process.pid)));
+        }
+        sleep(PAUSE);
+    }
+    Ok(())
+}
+
+fn delete(launch: &Launch) -> Result<()> {
+    let call = Invocation { root: launch.runtime_root.clone(), log: None, id: launch.id.to_string(), verb: Verb::Delete { force: true } };
+    match &launch.runtime {
+        RuntimeKind::Builtin => oci::run(&call),
+        RuntimeKind::External { .. } if !launch.runtime_root.join(launch.id.as_str()).exists() => Ok(()),
+        RuntimeKind::External { path, args } => {
+            let output = Command::new(path).args(args).args(call.arguments()).output().context(path.display())?;
+            let why = String::from_utf8_lossy(&output.stderr);
+            if output.status.success() { Ok(()) } else { Err(Error::system(format!("{}: {}", path.display(), why.trim()))) }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_its_own_and_nobody_elses() {
+        let dir = Path::new("/run/wharf/tasks/1");
+        assert!(is_helper(b"wharf-shim\0monitor\0/run/wharf/tasks/1\0", dir));
+        assert!(is_helper(b"/usr/sbin/runc\0--root\0/r\0--log\0/run/wharf/tasks/1/runtime-2.log\0create\0", dir));
+        assert!(!is_helper(b"wharf-shim\0monitor\0/run/wharf/tasks/12\0", dir));
+        assert!(!is_helper(b"wharf-shim\0cleanup\0/run/wharf/tasks/1\0", dir));
+        assert!(!is_helper(b"tail\0-f\0/run/wharf/tasks/1/shim.log\0", dir));
+    }
+}
