@@ -1,1 +1,97 @@
-//! Under construction.
+//! Use cases: what the API does, without HTTP. Containers, execs, images, system and events.
+//!
+//! Not here: routing, JSON shapes per API version (crate `wharf-api`), configuration files (crate `wharf-daemon`), plugin
+//! hosts. Start with [`containers`]: a container is a task that owns its record (`containers/actor.rs`), and starting one
+//! is a list of steps with undo (`containers/launch.rs`).
+
+pub mod config;
+pub mod containers;
+pub mod events;
+pub mod execs;
+pub mod images;
+pub mod system;
+mod wiring;
+
+use containers::{SPEC_FILE, Shared};
+use std::sync::{Arc, atomic::AtomicBool};
+use wharf_images::ImageStore;
+use wharf_layers::Layers;
+use wharf_network::BridgeNetwork;
+use wharf_runtime::task::ShimHost;
+use wharf_store::{DocDir, Durability, Trash};
+use wharf_types::Result;
+
+pub use config::EngineConfig;
+pub use containers::Containers;
+pub use events::Events;
+pub use execs::Execs;
+pub use images::Images;
+pub use system::System;
+
+/// A bag of handles: each service is cheap to clone and built from exactly what it uses.
+#[derive(Clone)]
+pub struct Engine {
+    /// Life cycle of containers.
+    pub containers: Containers,
+    /// Processes started in running containers.
+    pub execs: Execs,
+    /// Images and their layers.
+    pub images: Images,
+    /// Facts about the host and the engine.
+    pub system: System,
+    /// What happened.
+    pub events: Events,
+}
+
+/// What the engine is put together from; the daemon makes these.
+pub struct Parts {
+    /// Settings.
+    pub config: EngineConfig,
+    /// What the host can do, for OCI specs.
+    pub spec_host: wharf_runtime::spec::HostFacts,
+    /// What the host is, for `/info`.
+    pub facts: system::HostFacts,
+    /// Images.
+    pub images: ImageStore,
+    /// Root file systems.
+    pub layers: Arc<Layers>,
+    /// The default bridge; none when it is switched off.
+    pub network: Option<BridgeNetwork>,
+    /// Monitors.
+    pub shims: ShimHost,
+}
+
+impl Engine {
+    /// Wires the services and brings the recorded containers back.
+    ///
+    /// # Errors
+    /// When the data root cannot be read or written.
+    pub async fn boot(parts: Parts) -> Result<Self> {
+        let Parts { config, spec_host, facts, images, layers, network, shims } = parts;
+        let trash = Trash::open(&config.data_root.join("trash"))?;
+        trash.empty()?;
+        let (events, index) = (Events::default(), Arc::new(containers::Index::default()));
+        let images = Images::new(images, layers.clone(), index.clone(), events.clone());
+        let shared = Arc::new(Shared {
+            specs: DocDir::dirs(&config.data_root.join("containers"), SPEC_FILE, trash, Durability::Synced)?,
+            config,
+            host: spec_host,
+            layers: layers.clone(),
+            network,
+            shims,
+            events: events.clone(),
+            execs: Arc::default(),
+            index,
+            images: images.clone(),
+            stopping: AtomicBool::new(false),
+        });
+        std::fs::create_dir_all(shared.config.exec_root.join("endpoints"))?;
+        let containers = Containers::new(shared.clone());
+        containers.boot().await?;
+        let unused = images.clone();
+        containers::blocking(move || unused.release(&layers.list())).await?;
+        let execs = Execs::new(shared.clone(), containers.clone());
+        let system = System::new(facts, shared, containers.clone());
+        Ok(Self { containers, execs, images, system, events })
+    }
+}

@@ -1,1 +1,25 @@
-//! Under construction.
+//! The extension traits. A built-in driver, a WebAssembly component and one of Docker's own plugins implement the same
+//! trait; callers cannot tell which they have.
+//!
+//! Not here: any implementation. Start with [`authz`]; logging, volume, metrics and IPAM follow with their issues.
+
+pub mod authz;
+
+use authz::Authorizer;
+use std::sync::Arc;
+
+/// The one look-up of extensions. The engine and the API hold it; the daemon decides what is behind it.
+pub trait Extensions: Send + Sync {
+    /// The authorization chain in its configured order: an immutable snapshot, swapped as a whole when it changes.
+    fn authorizers(&self) -> Arc<[Arc<dyn Authorizer>]>;
+}
+
+/// No extensions at all: an empty authorization chain.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoExtensions;
+
+impl Extensions for NoExtensions {
+    fn authorizers(&self) -> Arc<[Arc<dyn Authorizer>]> {
+        Arc::new([])
+    }
+}

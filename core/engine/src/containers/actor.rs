@@ -1,0 +1,673 @@
+//! The one owner of a container: a task that receives commands, watches the monitor, keeps the timers, and is the only one to
+//! change the record.
+//!
+//! Because everything passes through here there is no lock order and no forgotten write: a change is made by
+//! [`Actor::commit`], which stores it and publishes the new view. A slow stop never blocks a kill: stopping is a state with a
+//! deadline, not a wait.
+
+use super::{
+    ContainerSpec, ContainerState, ContainerView, RemoveOptions, StopOptions, launch,
+    launch::Launched,
+    restart::{Backoff, Ended},
+    shared::{Shared, blocking},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::{
+    sync::{broadcast, mpsc, oneshot, watch},
+    time::Instant,
+};
+use wharf_runtime::task::{AttachRequest, Attached, Task, TaskEvent};
+use wharf_shim_proto::ExitRecord;
+use wharf_types::{ContainerName, Error, ErrorKind, Result, Signal, Timestamp};
+
+/// Where an outcome is sent.
+pub type Reply<T> = oneshot::Sender<Result<T>>;
+
+/// How long a SIGKILL may take to show before the caller hears that it did not work (dockerd's number).
+const KILL_GRACE: Duration = Duration::from_secs(10);
+
+/// What can be asked of a container.
+pub enum Command {
+    /// Run it.
+    Start(Reply<()>),
+    /// Stop it, and start it again when `restart`.
+    Stop {
+        /// Signal and patience.
+        how: StopOptions,
+        /// Start it again.
+        restart: bool,
+        /// The daemon stops: not by hand, so `unless-stopped` comes back.
+        by_daemon: bool,
+        /// Outcome, once it is down (or up again).
+        reply: Reply<()>,
+    },
+    /// Send a signal.
+    Kill(Signal, Reply<()>),
+    /// Remove it.
+    Remove(RemoveOptions, Reply<()>),
+    /// Give it a name that was reserved.
+    Rename(ContainerName, Reply<()>),
+    /// Join its streams now, or right before its process runs.
+    Attach(AttachRequest, Reply<Attached>),
+}
+
+/// What the actor lets others see.
+#[derive(Clone)]
+pub struct Published {
+    /// Specification and state.
+    pub view: ContainerView,
+    /// The running task, for what does not change the record: exec, resize, top.
+    pub task: Option<Task>,
+    /// How often it has ended since the daemon started.
+    pub exits: u64,
+    /// It was removed.
+    pub gone: bool,
+    /// How often its removal failed, and why the last time.
+    pub removal_failures: (u64, Option<String>),
+}
+
+struct Running {
+    task: Task,
+    exit: futures_util::future::BoxFuture<'static, Result<ExitRecord>>,
+    events: broadcast::Receiver<TaskEvent>,
+}
+
+impl Running {
+    fn new(task: Task) -> Self {
+        let (events, watched) = (task.subscribe(), task.clone());
+        Self { task, exit: Box::pin(async move { watched.wait().await }), events }
+    }
+}
+
+/// A stop in progress.
+struct Stopping {
+    kill_at: Option<Instant>,
+    restart: bool,
+    replies: Vec<Reply<()>>,
+}
+
+/// A task found alive at boot.
+pub struct Adopted(pub Task);
+
+pub struct Actor {
+    shared: Arc<Shared>,
+    spec: Arc<ContainerSpec>,
+    state: ContainerState,
+    removing: bool,
+    exits: u64,
+    out: watch::Sender<Published>,
+    commands: mpsc::Receiver<Command>,
+    running: Option<Running>,
+    parked: Vec<(AttachRequest, Reply<Attached>)>,
+    backoff: Backoff,
+    restart_at: Option<Instant>,
+    stopping: Option<Stopping>,
+    /// Replies of kills and removals that wait for the exit.
+    killed: Vec<Reply<()>>,
+    remove_on_exit: Option<Reply<()>>,
+    give_up_at: Option<Instant>,
+}
+
+enum Next {
+    Go,
+    Gone,
+}
+
+enum Woken {
+    Command(Option<Command>),
+    Exited(Result<ExitRecord>),
+    Oom,
+    Timer,
+}
+
+impl Actor {
+    /// Starts the actor of a container and makes it visible. `boot_start` runs it at once, as its restart policy asks at boot.
+    pub fn spawn(shared: &Arc<Shared>, spec: ContainerSpec, state: ContainerState, adopted: Option<Adopted>, boot_start: bool) {
+        let (id, spec) = (spec.id.clone(), Arc::new(spec));
+        let (commands_in, commands) = mpsc::channel(16);
+        let running = adopted.map(|a| Running::new(a.0));
+        let first = Published {
+            view: ContainerView { spec: spec.clone(), state: Arc::new(state.clone()) },
+            task: running.as_ref().map(|r| r.task.clone()),
+            exits: 0,
+            gone: false,
+            removal_failures: (0, None),
+        };
+        let (out, published) = watch::channel(first);
+        let actor = Self {
+            shared: shared.clone(),
+            spec,
+            state,
+            removing: false,
+            exits: 0,
+            out,
+            commands,
+            running,
+            parked: Vec::new(),
+            backoff: Backoff::default(),
+            restart_at: boot_start.then(Instant::now),
+            stopping: None,
+            killed: Vec::new(),
+            remove_on_exit: None,
+            give_up_at: None,
+        };
+        shared.index.insert(id, super::index::Handle { commands: commands_in, published });
+        tokio::spawn(actor.run());
+    }
+
+    async fn run(mut self) {
+        loop {
+            let deadline = self.deadline();
+            let woken = tokio::select! {
+                command = self.commands.recv() => Woken::Command(command),
+                woken = told(&mut self.running) => woken,
+                () = timer(deadline) => Woken::Timer,
+            };
+            let next = match woken {
+                Woken::Command(None) => Next::Gone,
+                Woken::Command(Some(command)) => self.command(command).await,
+                Woken::Exited(record) => self.exited(record).await,
+                Woken::Oom => self.out_of_memory().await,
+                Woken::Timer => self.timer().await,
+            };
+            if matches!(next, Next::Gone) {
+                return;
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let kill_at = self.stopping.as_ref().and_then(|s| s.kill_at);
+        [self.restart_at, kill_at, self.give_up_at].into_iter().flatten().min()
+    }
+
+    async fn command(&mut self, command: Command) -> Next {
+        match command {
+            Command::Start(reply) => {
+                let outcome = self.start().await;
+                let failed = outcome.as_ref().is_err_and(|e| e.kind() != ErrorKind::NotModified);
+                let _ = reply.send(outcome);
+                if failed && self.spec.host_config.auto_remove && self.running.is_none() {
+                    return self.remove(None).await;
+                }
+            }
+            Command::Stop { how, restart, by_daemon, reply } => return self.stop(how, restart, by_daemon, reply).await,
+            Command::Kill(signal, reply) => return self.kill(signal, reply).await,
+            Command::Remove(how, reply) => return self.remove_command(how, reply).await,
+            Command::Rename(name, reply) => {
+                let _ = reply.send(self.rename(name).await);
+            }
+            Command::Attach(rq, reply) => self.attach(rq, reply),
+        }
+        Next::Go
+    }
+
+    // Starting
+
+    async fn start(&mut self) -> Result<()> {
+        if self.removing {
+            return Err(Error::conflict("container is marked for removal and cannot be started"));
+        }
+        if self.state.paused {
+            return Err(Error::conflict("cannot start a paused container, try unpause instead"));
+        }
+        if self.state.running {
+            return Err(Error::not_modified("container is already running"));
+        }
+        self.state.manually_stopped = false;
+        self.state.restart_count = 0;
+        self.backoff = Backoff::default();
+        self.launch().await
+    }
+
+    /// Runs the container; on failure it is as before, but for the error and exit code in its state.
+    async fn launch(&mut self) -> Result<()> {
+        let parked = std::mem::take(&mut self.parked);
+        match launch::launch(&self.shared, &self.spec, parked).await {
+            Ok(Launched { task, endpoint, started_at }) => {
+                self.state = ContainerState {
+                    running: true,
+                    pid: task.pid(),
+                    started_at: Some(started_at),
+                    finished_at: self.state.finished_at,
+                    restart_count: self.state.restart_count,
+                    endpoint,
+                    ..ContainerState::default()
+                };
+                self.running = Some(Running::new(task));
+                self.commit().await;
+                self.event("start", []);
+                Ok(())
+            }
+            Err(failure) => {
+                self.state.error = failure.error.message().to_owned();
+                self.state.exit_code = failure.exit_code;
+                self.state.running = false;
+                self.state.restarting = false;
+                self.commit().await;
+                Err(failure.error)
+            }
+        }
+    }
+
+    fn attach(&mut self, rq: AttachRequest, reply: Reply<Attached>) {
+        match &self.running {
+            Some(running) => {
+                let task = running.task.clone();
+                tokio::spawn(async move {
+                    let _ = reply.send(task.attach(rq).await);
+                });
+            }
+            None => {
+                self.parked.retain(|(_, waiting)| !waiting.is_closed());
+                self.parked.push((rq, reply));
+            }
+        }
+    }
+
+    // Stopping
+
+    async fn stop(&mut self, how: StopOptions, restart: bool, by_daemon: bool, reply: Reply<()>) -> Next {
+        if !self.state.running {
+            let outcome = if restart { self.start().await } else { Err(Error::not_modified("container is already stopped")) };
+            if restart && outcome.is_ok() {
+                self.event("restart", []);
+            }
+            let _ = reply.send(outcome);
+            return Next::Go;
+        }
+        if !by_daemon {
+            self.state.manually_stopped = true;
+        }
+        if self.running.is_none() {
+            return self.cancel_restart(restart, reply).await;
+        }
+        if let Some(stopping) = &mut self.stopping {
+            stopping.restart |= restart;
+            stopping.replies.push(reply);
+            return Next::Go;
+        }
+        let signal = how.signal.unwrap_or_else(|| stop_signal(&self.spec));
+        let timeout = how.timeout.or(self.spec.config.stop_timeout).unwrap_or(self.shared.config.default_stop_timeout);
+        if let Err(e) = self.signal(signal).await {
+            tracing::debug!(container = ?self.spec.id, error = %e, "stop signal not delivered");
+        }
+        let kill_at = u64::try_from(timeout).ok().and_then(|secs| Instant::now().checked_add(Duration::from_secs(secs)));
+        self.stopping = Some(Stopping { kill_at, restart, replies: vec![reply] });
+        self.commit().await;
+        Next::Go
+    }
+
+    /// Ends the wait for a restart by policy.
+    async fn cancel_restart(&mut self, start: bool, reply: Reply<()>) -> Next {
+        self.restart_at = None;
+        self.state.running = false;
+        self.state.restarting = false;
+        self.commit().await;
+        self.event("stop", []);
+        let outcome = if start { self.start().await } else { Ok(()) };
+        let _ = reply.send(outcome);
+        Next::Go
+    }
+
+    async fn kill(&mut self, signal: Signal, reply: Reply<()>) -> Next {
+        if !self.state.running {
+            let text = format!("cannot kill container: {0}: container {0} is not running", self.spec.id);
+            let _ = reply.send(Err(Error::conflict(text)));
+            return Next::Go;
+        }
+        // A signal that is not the explicitly chosen stop signal leaves the restart policy in force (dockerd's rule).
+        let chosen = &self.spec.config.stop_signal;
+        if signal == Signal::KILL || chosen.is_empty() || signal == stop_signal(&self.spec) {
+            self.state.manually_stopped = true;
+        }
+        if self.running.is_none() {
+            return self.cancel_restart(false, reply).await;
+        }
+        let sent = self.signal(signal).await;
+        self.commit().await;
+        match sent {
+            Ok(()) if signal == Signal::KILL => {
+                self.killed.push(reply);
+                self.give_up_at.get_or_insert(Instant::now() + KILL_GRACE);
+            }
+            outcome => drop(reply.send(outcome)),
+        }
+        Next::Go
+    }
+
+    /// Signals the first process and tells so.
+    async fn signal(&mut self, signal: Signal) -> Result<()> {
+        let Some(running) = &self.running else { return Ok(()) };
+        match running.task.kill(signal).await {
+            // It ended just now; its exit is on the way.
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(e.context(format!("cannot kill container {}", self.spec.id))),
+            Ok(()) => {
+                self.event("kill", [("signal", signal.number().to_string())]);
+                Ok(())
+            }
+        }
+    }
+
+    async fn timer(&mut self) -> Next {
+        let now = Instant::now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.restart_at) {
+            self.restart_at = None;
+            if self.shared.stopping.load(Ordering::Relaxed) {
+                return Next::Go;
+            }
+            if let Err(e) = self.launch().await {
+                tracing::warn!(container = ?self.spec.id, error = %e, "restart failed");
+                self.exits += 1;
+                self.publish();
+            }
+        }
+        if due(self.stopping.as_ref().and_then(|s| s.kill_at)) {
+            if let Some(stopping) = &mut self.stopping {
+                stopping.kill_at = None;
+            }
+            self.give_up_at = Some(now + KILL_GRACE);
+            if let Err(e) = self.signal(Signal::KILL).await {
+                tracing::warn!(container = ?self.spec.id, error = %e, "SIGKILL not delivered");
+            }
+        }
+        if due(self.give_up_at) {
+            self.give_up_at = None;
+            let stops = self.stopping.take().map(|s| s.replies).unwrap_or_default();
+            for reply in stops.into_iter().chain(self.killed.drain(..)).chain(self.remove_on_exit.take()) {
+                let text = format!("cannot stop container: {}: tried to kill container, but did not receive an exit event", self.spec.id);
+                let _ = reply.send(Err(Error::system(text)));
+            }
+            self.removing = false;
+            self.publish();
+        }
+        Next::Go
+    }
+
+    // What the monitor tells
+
+    async fn out_of_memory(&mut self) -> Next {
+        self.state.oom_killed = true;
+        self.commit().await;
+        self.event("oom", []);
+        Next::Go
+    }
+
+    async fn exited(&mut self, record: Result<ExitRecord>) -> Next {
+        let task = self.running.take().map(|r| r.task);
+        let (record, task) = match record {
+            Ok(record) => (record, task),
+            // There is nobody to release; what it left behind is killed and cleaned up.
+            Err(e) => {
+                tracing::error!(container = ?self.spec.id, error = %e, "monitor lost");
+                (lost(self.state.started_at), None)
+            }
+        };
+        launch::teardown(&self.shared, &self.spec, self.state.endpoint.take(), task).await;
+        self.give_up_at = None;
+        self.exits += 1;
+        let ran = record.exited_at.since(record.started_at);
+        self.state.running = false;
+        self.state.paused = false;
+        self.state.pid = 0;
+        self.state.exit_code = record.code;
+        self.state.oom_killed |= record.oom_killed;
+        self.state.finished_at = Some(record.exited_at);
+        if let Some(error) = record.error {
+            self.state.error = error;
+        }
+        let stopping = self.stopping.take();
+        let pause = self.restart_pause(ran, stopping.is_some());
+        if let Some(pause) = pause {
+            self.state.running = true;
+            self.state.restarting = true;
+            self.state.restart_count += 1;
+            self.restart_at = Some(Instant::now() + pause);
+        }
+        self.commit().await;
+        self.shared.execs.container_ended(&self.spec.id);
+        self.event("die", [("exitCode", record.code.to_string()), ("execDuration", ran.as_secs().to_string())]);
+        for reply in self.killed.drain(..) {
+            let _ = reply.send(Ok(()));
+        }
+        if let Some(stopping) = stopping {
+            self.stopped(stopping).await;
+        }
+        if let Some(reply) = self.remove_on_exit.take() {
+            return self.remove(Some(reply)).await;
+        }
+        if self.spec.host_config.auto_remove && !self.state.running {
+            return self.remove(None).await;
+        }
+        Next::Go
+    }
+
+    fn restart_pause(&mut self, ran: Duration, stopping: bool) -> Option<Duration> {
+        if stopping || self.removing || self.shared.stopping.load(Ordering::Relaxed) {
+            return None;
+        }
+        let ended = Ended { code: self.state.exit_code, ran, manually: self.state.manually_stopped, restarts: self.state.restart_count };
+        self.backoff.next(&self.spec.host_config.restart_policy, ended)
+    }
+
+    async fn stopped(&mut self, stopping: Stopping) {
+        self.event("stop", []);
+        let mut outcome = Ok(());
+        if stopping.restart {
+            outcome = self.start().await;
+            if outcome.is_ok() {
+                self.event("restart", []);
+            }
+        }
+        for reply in stopping.replies {
+            let _ = reply.send(match &outcome {
+                Ok(()) => Ok(()),
+                Err(e) => Err(Error::new(e.kind(), e.message())),
+            });
+        }
+    }
+
+    // Removing and renaming
+
+    async fn remove_command(&mut self, how: RemoveOptions, reply: Reply<()>) -> Next {
+        if self.removing {
+            let _ = reply.send(Err(Error::conflict(format!("removal of container {} is already in progress", self.spec.name))));
+            return Next::Go;
+        }
+        if self.state.running && !how.force {
+            let what = match (self.state.paused, self.state.restarting) {
+                (true, _) => "container is paused and must be unpaused first",
+                (_, true) => "container is restarting: stop the container before removing or force remove",
+                _ => "container is running: stop the container before removing or force remove",
+            };
+            let _ = reply.send(Err(Error::conflict(format!("cannot remove container \"{}\": {what}", self.spec.name))));
+            return Next::Go;
+        }
+        self.removing = true;
+        self.restart_at = None;
+        if self.running.is_none() {
+            return self.remove(Some(reply)).await;
+        }
+        self.remove_on_exit = Some(reply);
+        self.give_up_at = Some(Instant::now() + KILL_GRACE);
+        if let Err(e) = self.signal(Signal::KILL).await {
+            tracing::warn!(container = ?self.spec.id, error = %e, "SIGKILL not delivered");
+        }
+        self.publish();
+        Next::Go
+    }
+
+    /// Removes the container. The rename of its directory is the commit point: after it the container is gone, and boot
+    /// deletes what a crash leaves of its layer.
+    async fn remove(&mut self, reply: Option<Reply<()>>) -> Next {
+        self.removing = true;
+        self.publish();
+        let (shared, id) = (self.shared.clone(), self.spec.id.clone());
+        let removed = blocking(move || {
+            shared.specs.remove(id.as_str())?;
+            shared.layers.remove_rw(&id)
+        })
+        .await;
+        let still_there = self.shared.dir(&self.spec.id).exists();
+        match removed {
+            Err(e) if still_there => {
+                self.removing = false;
+                let e = e.context(format!("unable to remove container {}", self.spec.id));
+                tracing::error!(error = %e, "removal failed");
+                self.out.send_modify(|p| p.removal_failures = (p.removal_failures.0 + 1, Some(e.message().to_owned())));
+                self.publish();
+                if let Some(reply) = reply {
+                    let _ = reply.send(Err(e));
+                }
+                return Next::Go;
+            }
+            Err(e) => tracing::warn!(container = ?self.spec.id, error = %e, "layer left for the next start to delete"),
+            Ok(()) => {}
+        }
+        self.shared.index.remove(&self.spec.id, &self.spec.name);
+        self.release_image().await;
+        self.shared.execs.forget(&self.spec.id);
+        self.event("destroy", []);
+        self.out.send_modify(|p| {
+            p.gone = true;
+            p.task = None;
+        });
+        if let Some(reply) = reply {
+            let _ = reply.send(Ok(()));
+        }
+        Next::Gone
+    }
+
+    /// The layers of an image that was removed by force go with its last container.
+    async fn release_image(&mut self) {
+        if self.shared.images.get(self.spec.image.as_str()).is_ok() {
+            return;
+        }
+        let (images, layers) = (self.shared.images.clone(), self.spec.layers.clone());
+        if let Err(e) = blocking(move || images.release(&layers)).await {
+            tracing::warn!(container = ?self.spec.id, error = %e, "layers left for the next start to delete");
+        }
+    }
+
+    async fn rename(&mut self, name: ContainerName) -> Result<()> {
+        let old = self.spec.name.clone();
+        let spec = Arc::new(ContainerSpec { name, ..(*self.spec).clone() });
+        let (shared, written) = (self.shared.clone(), spec.clone());
+        blocking(move || shared.specs.put(written.id.as_str(), &written)).await?;
+        self.spec = spec;
+        self.shared.index.release(&old);
+        self.publish();
+        self.event("rename", [("oldName", format!("/{old}"))]);
+        Ok(())
+    }
+
+    // Record, view, events
+
+    /// Stores the state and publishes it. A failed write is logged and not fatal: boot reconciles with what it finds.
+    async fn commit(&mut self) {
+        let (shared, id, state) = (self.shared.clone(), self.spec.id.clone(), self.state.clone());
+        if let Err(e) = blocking(move || shared.write_state(&id, &state)).await {
+            tracing::error!(container = ?self.spec.id, error = %e, "state not saved");
+        }
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let state = ContainerState { removing: self.removing, ..self.state.clone() };
+        let view = ContainerView { spec: self.spec.clone(), state: Arc::new(state) };
+        let task = self.running.as_ref().map(|r| r.task.clone());
+        self.out.send_modify(|p| {
+            p.view = view;
+            p.task = task;
+            p.exits = self.exits;
+        });
+    }
+
+    fn event<const N: usize>(&self, action: &str, more: [(&str, String); N]) {
+        let mut attributes = attributes(&self.spec);
+        attributes.extend(more.map(|(k, v)| (k.to_owned(), v)));
+        self.shared.events.publish("container", action, self.spec.id.as_str(), attributes);
+    }
+}
+
+/// What every event of a container carries: image, name and all labels.
+pub fn attributes(spec: &ContainerSpec) -> BTreeMap<String, String> {
+    let mut all = spec.config.labels.clone();
+    all.insert("image".to_owned(), spec.config.image.clone());
+    all.insert("name".to_owned(), spec.name.to_string());
+    all
+}
+
+/// The signal that asks this container to end; checked at create.
+fn stop_signal(spec: &ContainerSpec) -> Signal {
+    spec.config.stop_signal.parse().unwrap_or(Signal::TERM)
+}
+
+/// The exit of a container whose monitor was killed.
+pub fn lost(started_at: Option<Timestamp>) -> ExitRecord {
+    let now = Timestamp::now();
+    ExitRecord {
+        code: 137,
+        signal: None,
+        oom_killed: false,
+        started_at: started_at.unwrap_or(now),
+        exited_at: now,
+        error: Some("the container's monitor was lost".to_owned()),
+    }
+}
+
+/// What the monitor tells next; never, when nothing runs.
+async fn told(running: &mut Option<Running>) -> Woken {
+    let Some(Running { exit, events, .. }) = running else { return std::future::pending().await };
+    tokio::select! {
+        record = exit => Woken::Exited(record),
+        () = next_oom(events) => Woken::Oom,
+    }
+}
+
+async fn next_oom(events: &mut broadcast::Receiver<TaskEvent>) {
+    loop {
+        match events.recv().await {
+            Ok(TaskEvent::Oom) => return,
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+async fn timer(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+impl Published {
+    /// A created container with nothing but an id.
+    pub fn for_test(id: &wharf_types::ContainerId) -> Self {
+        let spec = ContainerSpec {
+            id: id.clone(),
+            name: "test".parse().unwrap(),
+            created: Timestamp::from_nanos(0),
+            image: wharf_types::Digest::of(b""),
+            layers: Vec::new(),
+            config: Default::default(),
+            host_config: Default::default(),
+            networking: Default::default(),
+            path: "true".into(),
+            args: Vec::new(),
+            mounts: Vec::new(),
+            driver: "overlay2".into(),
+            log_path: Default::default(),
+        };
+        let view = ContainerView { spec: Arc::new(spec), state: Arc::default() };
+        Self { view, task: None, exits: 0, gone: false, removal_failures: (0, None) }
+    }
+}

@@ -1,0 +1,62 @@
+//! `WorkingDir` is made at start when the image does not have it, as dockerd does; never outside of the root file system.
+
+use rustix::{
+    fs::{Mode, OFlags, ResolveFlags, mkdirat, open, openat2},
+    io::Errno,
+};
+use std::{io, os::fd::OwnedFd, path::Path};
+use wharf_types::{Error, Result, error::Context as _};
+
+/// Makes `dir` (absolute; empty for none) with all its parents. Symbolic links are followed as a process in the container would.
+///
+/// # Errors
+/// 400 when something on the way is no directory.
+pub fn make(rootfs: &Path, dir: &str) -> Result<()> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = open(rootfs, flags, Mode::empty()).map_err(io::Error::from).context(rootfs.display())?;
+    let enter = |from: &OwnedFd, path: &str| openat2(from, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS);
+    let mut path = String::new();
+    for name in dir.split('/').filter(|n| !n.is_empty() && *n != ".") {
+        let parent = if path.is_empty() { "/" } else { &path }.to_owned();
+        path = format!("{path}/{name}");
+        let there = match enter(&root, &path) {
+            Err(Errno::NOENT) => enter(&root, &parent).and_then(|parent| mkdirat(&parent, name, Mode::from_raw_mode(0o755))),
+            found => found.map(drop),
+        };
+        match there {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(Errno::NOTDIR) => return Err(Error::invalid(format!("Cannot mkdir: {path} is not a directory"))),
+            Err(e) => return Err(io::Error::from(e)).context(format!("make the working directory {dir}")),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn stays_inside_and_makes_parents() {
+        let tmp = tempfile::tempdir().unwrap();
+        let (root, outside) = (tmp.path().join("root"), tmp.path().join("outside"));
+        std::fs::create_dir_all(root.join("real")).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        std::fs::write(root.join("file"), "").unwrap();
+        symlink(&outside, root.join("escape")).unwrap();
+        symlink("/real", root.join("link")).unwrap();
+        make(&root, "/a/b/c").unwrap();
+        make(&root, "/a/b/c/").unwrap();
+        make(&root, "").unwrap();
+        make(&root, "/link/x").unwrap();
+        assert!(root.join("a/b/c").is_dir() && root.join("real/x").is_dir());
+        assert_eq!(make(&root, "/file/x").unwrap_err().message(), "Cannot mkdir: /file is not a directory");
+        // The link leads to a path that does not exist in the container.
+        let _ = make(&root, "/escape/y");
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+        assert!(std::fs::metadata(tmp.path().join("y")).is_err());
+        let _ = make(&root, "/../../z");
+        assert!(std::fs::metadata(tmp.path().join("z")).is_err());
+    }
+}

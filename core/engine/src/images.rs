@@ -1,0 +1,249 @@
+//! Images: load, import, find, tag, remove.
+
+use crate::{
+    Events,
+    containers::{Index, blocking},
+    wiring::LayerStore,
+};
+use std::{
+    collections::BTreeMap,
+    io::{BufReader, Read},
+    sync::Arc,
+};
+use tokio::{io::AsyncRead, sync::mpsc};
+use tokio_util::io::SyncIoBridge;
+pub use wharf_images::Image;
+use wharf_images::{DeleteEvent, ImageStore, ImportOptions, LoadProgress, Platform, Usage};
+use wharf_layers::Layers;
+use wharf_types::{Digest, ErrorKind, Reference, Result, Timestamp};
+
+/// Progress messages that may wait for a slow client before the load waits too.
+const PROGRESS: usize = 64;
+/// Bytes read from a request body at a time.
+const CHUNK: usize = 1 << 20;
+
+/// The service.
+#[derive(Clone)]
+pub struct Images {
+    store: ImageStore,
+    layers: Arc<Layers>,
+    containers: Arc<Index>,
+    events: Events,
+}
+
+/// A step of a load or import, in the order the client shall see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageProgress {
+    /// Bytes of a layer read so far (`Loading layer`).
+    Layer {
+        /// The layer's diff id.
+        diff_id: Digest,
+        /// Bytes done.
+        current: u64,
+        /// Bytes in all; 0 when unknown.
+        total: u64,
+    },
+    /// A tag was taken from an older image.
+    Renamed {
+        /// The tag.
+        reference: String,
+        /// Who had it.
+        old: Digest,
+    },
+    /// An image is there (`Loaded image: TAG`, or `Loaded image ID: ID` without tag).
+    Loaded {
+        /// Its tag.
+        reference: Option<String>,
+        /// Its id.
+        id: Digest,
+    },
+}
+
+/// What to import.
+#[derive(Clone, Debug, Default)]
+pub struct ImportRequest {
+    /// Repository and tag for the new image.
+    pub reference: Option<String>,
+    /// Commit message; empty for Docker's `Imported from -`.
+    pub message: String,
+    /// Dockerfile instructions to apply.
+    pub changes: Vec<String>,
+    /// `os[/arch[/variant]]`.
+    pub platform: Option<String>,
+}
+
+/// One line of the answer of remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removed {
+    /// A reference is gone.
+    Untagged(String),
+    /// An image or a layer is gone.
+    Deleted(Digest),
+}
+
+impl Images {
+    /// The service over its stores; `containers` tells which images are in use.
+    pub fn new(store: ImageStore, layers: Arc<Layers>, containers: Arc<Index>, events: Events) -> Self {
+        Self { store, layers, containers, events }
+    }
+
+    /// All images.
+    pub fn list(&self) -> Vec<Arc<Image>> {
+        self.store.list()
+    }
+
+    /// Finds one by id, id prefix or reference.
+    ///
+    /// # Errors
+    /// 404 `No such image: NAME`.
+    pub fn get(&self, name: &str) -> Result<Arc<Image>> {
+        self.store.resolve(name)
+    }
+
+    /// The snapshotter's name and directories of an image's top layer (`GraphDriver`).
+    pub fn graph_data(&self, image: &Image) -> (String, BTreeMap<String, String>) {
+        let data = image.chain_id().map(|chain| self.layers.graph_data(&chain)).unwrap_or_default();
+        (self.layers.driver().to_owned(), data)
+    }
+
+    /// Loads the images of a tar. Progress arrives while it works; the last message is an error or the channel closes.
+    pub fn load(&self, body: impl AsyncRead + Send + Unpin + 'static) -> mpsc::Receiver<Result<ImageProgress>> {
+        let (tx, rx) = mpsc::channel(PROGRESS);
+        let (images, input) = (self.clone(), SyncIoBridge::new(body));
+        tokio::task::spawn_blocking(move || {
+            // A client that went away does not stop a load that is nearly done: what cannot be told is dropped.
+            let outcome = images.load_now(BufReader::with_capacity(CHUNK, input), &mut |progress| drop(tx.blocking_send(Ok(progress))));
+            if let Err(e) = outcome {
+                let _ = tx.blocking_send(Err(e));
+            }
+        });
+        rx
+    }
+
+    fn load_now(&self, input: impl Read + Send, on: &mut dyn FnMut(ImageProgress)) -> Result<()> {
+        let layers = LayerStore(&self.layers);
+        let loaded = self.store.load(input, &layers, &mut |progress| {
+            on(match progress {
+                LoadProgress::Layer { diff_id, current, total } => ImageProgress::Layer { diff_id, current, total },
+                LoadProgress::Renamed { reference, old } => ImageProgress::Renamed { reference: reference.to_string(), old },
+            });
+        });
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(e) => {
+                self.release(&self.layers.list())?;
+                return Err(e);
+            }
+        };
+        for one in loaded {
+            let reference = one.tag.map(|t| t.to_string());
+            let name = reference.clone().unwrap_or_else(|| one.image.id.to_string());
+            self.event("load", one.image.id.as_str(), &name);
+            on(ImageProgress::Loaded { reference, id: one.image.id.clone() });
+        }
+        Ok(())
+    }
+
+    /// Makes an image of a root file system's tar.
+    ///
+    /// # Errors
+    /// 400 for a bad archive, reference or change.
+    pub async fn import(&self, body: impl AsyncRead + Send + Unpin + 'static, rq: ImportRequest) -> Result<Arc<Image>> {
+        let reference = rq.reference.as_deref().map(str::parse::<Reference>).transpose()?.map(Reference::or_latest);
+        let platform = rq.platform.as_deref().filter(|p| !p.is_empty()).map(str::parse::<Platform>).transpose()?.unwrap_or_default();
+        let options = ImportOptions { reference, message: rq.message, changes: rq.changes, platform, created: Timestamp::now() };
+        let (images, input) = (self.clone(), SyncIoBridge::new(body));
+        blocking(move || {
+            let layers = LayerStore(&images.layers);
+            let image = images.store.import(BufReader::with_capacity(CHUNK, input), options, &layers).inspect_err(|_| {
+                if let Err(e) = images.release(&images.layers.list()) {
+                    tracing::warn!(error = %e, "layers of a failed import left for the next start");
+                }
+            })?;
+            images.event("import", image.id.as_str(), image.id.as_str());
+            Ok(image)
+        })
+        .await
+    }
+
+    /// Tags an image; the tag moves when another image has it.
+    ///
+    /// # Errors
+    /// 404 for the image, 400 for the new name.
+    pub async fn tag(&self, name: &str, repo: &str, tag: &str) -> Result<()> {
+        let image = self.get(name)?;
+        let reference: Reference = repo.parse()?;
+        let reference = if tag.is_empty() { reference.or_latest() } else { reference.with_tag(tag)? };
+        let (store, id, to) = (self.store.clone(), image.id.clone(), reference.clone());
+        blocking(move || store.tag(&id, &to)).await?;
+        self.event("tag", image.id.as_str(), &reference.to_string());
+        Ok(())
+    }
+
+    /// Removes a reference, and the image when it was the last.
+    ///
+    /// # Errors
+    /// 404, and 409 when it is in use.
+    pub async fn remove(&self, name: &str, force: bool, noprune: bool) -> Result<Vec<Removed>> {
+        let _gate = self.containers.image_gate.write().await;
+        let image = self.get(name)?;
+        let (images, text) = (self.clone(), name.to_owned());
+        let events = blocking(move || {
+            let deleted = images.store.delete(&text, force, noprune, &|id| images.usage(id))?;
+            let layers = images.release(&deleted.chains)?.into_iter().map(DeleteEvent::Deleted);
+            Ok(deleted.events.into_iter().chain(layers).collect::<Vec<_>>())
+        })
+        .await?;
+        let line = |event: DeleteEvent| match event {
+            DeleteEvent::Untagged(reference) => {
+                self.event("untag", image.id.as_str(), image.id.as_str());
+                Removed::Untagged(reference)
+            }
+            DeleteEvent::Deleted(id) => {
+                if id == image.id {
+                    self.event("delete", id.as_str(), id.as_str());
+                }
+                Removed::Deleted(id)
+            }
+        };
+        Ok(events.into_iter().map(line).collect())
+    }
+
+    /// Deletes those of `chains` that no image needs, and tells which; at boot, given all, those that a crash left behind.
+    ///
+    /// # Errors
+    /// When a layer cannot be deleted.
+    pub fn release(&self, chains: &[Digest]) -> Result<Vec<Digest>> {
+        let mut released = Vec::new();
+        self.store.release_layers(chains, &mut |chain| match self.layers.remove(chain) {
+            // A container still stands on it; the layer goes with its last container.
+            Err(e) if e.kind() == ErrorKind::Conflict => Ok(()),
+            outcome => outcome.map(|()| released.push(chain.clone())),
+        })?;
+        Ok(released)
+    }
+
+    fn usage(&self, id: &Digest) -> Usage {
+        let mut usage = Usage::None;
+        for handle in self.containers.all() {
+            let published = handle.published.borrow();
+            if published.view.spec.image != *id {
+                continue;
+            }
+            if published.view.state.running {
+                return Usage::Running(published.view.id().clone());
+            }
+            usage = Usage::Stopped(published.view.id().clone());
+        }
+        usage
+    }
+
+    fn event(&self, action: &str, id: &str, name: &str) {
+        let mut attributes: BTreeMap<String, String> = match self.store.resolve(id) {
+            Ok(image) => image.config.config.labels.clone().unwrap_or_default(),
+            Err(_) => BTreeMap::new(),
+        };
+        attributes.insert("name".to_owned(), name.to_owned());
+        self.events.publish("image", action, id, attributes);
+    }
+}

@@ -1,0 +1,173 @@
+//! Facts about the host and the engine.
+
+use crate::containers::{Shared, Status};
+use crate::{Containers, config::SeccompDefault};
+use std::{path::PathBuf, sync::Arc};
+use wharf_types::Timestamp;
+
+/// The service.
+#[derive(Clone)]
+pub struct System {
+    facts: Arc<HostFacts>,
+    shared: Arc<Shared>,
+    containers: Containers,
+}
+
+/// What the host is and offers; looked up once at boot by the daemon.
+#[derive(Clone, Debug, Default)]
+pub struct HostFacts {
+    /// Stable id of this engine (`<data-root>/engine-id`).
+    pub engine_id: String,
+    /// `uname -r`.
+    pub kernel: String,
+    /// `PRETTY_NAME` of os-release.
+    pub operating_system: String,
+    /// `VERSION_ID` of os-release.
+    pub os_version: String,
+    /// `x86_64`, `aarch64`, …
+    pub machine: String,
+    /// Host name.
+    pub hostname: String,
+    /// Usable CPUs.
+    pub cpus: usize,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// 1 or 2.
+    pub cgroup_version: u8,
+    /// Limits that the kernel can enforce.
+    pub limits: LimitSupport,
+    /// Whether IPv4 forwarding is on.
+    pub ipv4_forwarding: bool,
+    /// Whether seccomp filters work.
+    pub seccomp: bool,
+    /// Whether AppArmor is on.
+    pub apparmor: bool,
+}
+
+/// Which resource limits the kernel can enforce.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LimitSupport {
+    /// Memory.
+    pub memory: bool,
+    /// Swap.
+    pub swap: bool,
+    /// Switching the OOM killer off (cgroup v1 only).
+    pub oom_kill_disable: bool,
+    /// CFS period.
+    pub cpu_cfs_period: bool,
+    /// CFS quota.
+    pub cpu_cfs_quota: bool,
+    /// CPU shares or weight.
+    pub cpu_shares: bool,
+    /// CPU sets.
+    pub cpuset: bool,
+    /// Number of processes.
+    pub pids: bool,
+    /// Block I/O weight.
+    pub blkio_weight: bool,
+    /// Block I/O throttling.
+    pub blkio_throttle: bool,
+}
+
+/// The part of `/info` that changes.
+#[derive(Clone, Debug)]
+pub struct EngineInfo {
+    /// Containers by state: all, running, paused, stopped.
+    pub containers: [usize; 4],
+    /// Number of images.
+    pub images: usize,
+    /// The snapshotter.
+    pub driver: String,
+    /// Facts about the snapshotter, in order.
+    pub driver_status: Vec<(String, String)>,
+    /// The default log driver.
+    pub log_driver: String,
+    /// Log drivers that there are.
+    pub log_drivers: Vec<String>,
+    /// The default seccomp profile: `builtin`, `unconfined` or `custom`.
+    pub seccomp_profile: &'static str,
+    /// Whether containers cannot gain privileges unless they say otherwise.
+    pub no_new_privileges: bool,
+    /// The init binary; `builtin` for the one inside the monitor.
+    pub init_binary: String,
+    /// What filters the default network's packets; none when nothing does.
+    pub firewall: Option<&'static str>,
+    /// `cgroupfs` or `systemd`.
+    pub cgroup_driver: String,
+    /// Runtimes by name, with their paths.
+    pub runtimes: Vec<(String, PathBuf)>,
+    /// The default runtime.
+    pub default_runtime: String,
+    /// Open files of this process.
+    pub open_files: usize,
+    /// Event subscribers.
+    pub event_listeners: usize,
+    /// Engine labels.
+    pub labels: Vec<String>,
+    /// Whether containers survive the daemon.
+    pub live_restore: bool,
+    /// Whether debug logging is on.
+    pub debug: bool,
+    /// Data root.
+    pub root: PathBuf,
+    /// Now.
+    pub time: Timestamp,
+}
+
+impl System {
+    /// The service over what it counts.
+    pub fn new(facts: HostFacts, shared: Arc<Shared>, containers: Containers) -> Self {
+        Self { facts: Arc::new(facts), shared, containers }
+    }
+
+    /// What the host offers.
+    pub fn host(&self) -> &HostFacts {
+        &self.facts
+    }
+
+    /// The state of the engine now.
+    ///
+    /// # Errors
+    /// None yet; counting may read the disk one day.
+    pub fn info(&self) -> wharf_types::Result<EngineInfo> {
+        let config = &self.shared.config;
+        let mut counts = [0; 4];
+        let [all, running, paused, stopped] = &mut counts;
+        for view in self.containers.list() {
+            *all += 1;
+            *match view.state.status() {
+                Status::Running | Status::Restarting => &mut *running,
+                Status::Paused => &mut *paused,
+                _ => &mut *stopped,
+            } += 1;
+        }
+        let builtin = (crate::config::BUILTIN_RUNTIME.to_owned(), PathBuf::from("wharf-shim"));
+        let named = config.runtimes.iter().map(|(name, runtime)| (name.clone(), runtime.path.clone()));
+        Ok(EngineInfo {
+            containers: counts,
+            images: self.shared.images.list().len(),
+            driver: self.shared.layers.driver().to_owned(),
+            driver_status: self.shared.layers.status(),
+            log_driver: config.log_driver.clone(),
+            log_drivers: wharf_logs::DRIVERS.map(str::to_owned).to_vec(),
+            seccomp_profile: match config.seccomp_profile {
+                SeccompDefault::Builtin => "builtin",
+                SeccompDefault::Unconfined => "unconfined",
+                SeccompDefault::Profile(_) => "custom",
+            },
+            no_new_privileges: config.no_new_privileges,
+            init_binary: config.init_path.as_ref().map_or_else(|| "builtin".to_owned(), |p| p.display().to_string()),
+            firewall: self.shared.network.as_ref().filter(|n| n.has_firewall()).map(|_| "nftables"),
+            cgroup_driver: "cgroupfs".to_owned(),
+            runtimes: std::iter::once(builtin).chain(named).collect(),
+            default_runtime: config.default_runtime.clone(),
+            open_files: std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
+            event_listeners: self.shared.events.listeners(),
+            labels: config.labels.clone(),
+            live_restore: config.live_restore,
+            debug: config.debug,
+            root: config.data_root.clone(),
+            time: Timestamp::now(),
+        })
+    }
+}
