@@ -1,0 +1,108 @@
+//! Images: list, inspect, remove, and the messages of the streams that make them.
+
+use crate::{container::Config, inspect::GraphDriver};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+wire! {
+    /// An image in a list. `SharedSize` and `Containers` are -1 when not computed.
+    ImageSummary {
+        "Containers" containers: i64,
+        "Created" created: i64,
+        "Id" id: String,
+        "Labels" labels: Option<BTreeMap<String, String>>,
+        "ParentId" parent_id: String,
+        "RepoDigests" repo_digests: Vec<String>,
+        "RepoTags" repo_tags: Vec<String>,
+        "SharedSize" shared_size: i64,
+        "Size" size: i64,
+        ? "VirtualSize" virtual_size: Option<i64>,
+    }
+}
+wire! {
+    /// Everything about an image. The fields after `Metadata` exist in older API versions only.
+    ImageInspect {
+        "Id" id: String,
+        "RepoTags" repo_tags: Vec<String>,
+        "RepoDigests" repo_digests: Vec<String>,
+        ? "Parent" parent: Option<String>,
+        ? "Comment" comment: Option<String>,
+        ? "Created" created: Option<String>,
+        ? "DockerVersion" docker_version: Option<String>,
+        ? "Author" author: Option<String>,
+        "Config" config: ImageRunConfig,
+        "Architecture" architecture: String,
+        ? "Variant" variant: String,
+        "Os" os: String,
+        ? "OsVersion" os_version: String,
+        "Size" size: i64,
+        ? "GraphDriver" graph_driver: Option<GraphDriver>,
+        "RootFS" root_fs: RootFs,
+        "Metadata" metadata: ImageMetadata,
+        ? "VirtualSize" virtual_size: Option<i64>,
+        ? "Container" container: Option<String>,
+        ? "ContainerConfig" container_config: Option<Config>,
+    }
+}
+
+/// What an image says about its processes: the OCI fields, or (below 1.50) the whole of a container's `Config`.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(untagged)]
+pub enum ImageRunConfig {
+    /// Every field, empty or not.
+    Full(Box<Config>),
+    /// Only what the image sets.
+    Oci(Value),
+}
+
+impl Default for ImageRunConfig {
+    fn default() -> Self {
+        Self::Oci(Value::Object(serde_json::Map::new()))
+    }
+}
+
+wire! {
+    /// The layers of an image.
+    RootFs {
+        "Type" kind: String,
+        ? "Layers" layers: Vec<String>,
+    }
+}
+wire! {
+    /// What is known of an image only here.
+    ImageMetadata {
+        ? "LastTagTime" last_tag_time: Option<String>,
+    }
+}
+wire! {
+    /// One line of the answer of image remove: one of the two fields.
+    ImageDelete {
+        ? "Untagged" untagged: String,
+        ? "Deleted" deleted: String,
+    }
+}
+wire! {
+    /// One message of a progress stream (load, import, pull).
+    Progress {
+        ? "stream" stream: String,
+        ? "status" status: String,
+        ? "progressDetail" progress_detail: Option<ProgressDetail>,
+        ? "id" id: String,
+        ? "errorDetail" error_detail: Option<ErrorDetail>,
+        ? "error" error: String,
+    }
+}
+wire! {
+    /// Bytes done and bytes in all.
+    ProgressDetail {
+        ? "current" current: u64,
+        ? "total" total: u64,
+    }
+}
+wire! {
+    /// A failure after the stream has begun.
+    ErrorDetail {
+        ? "code" code: i64,
+        "message" message: String,
+    }
+}

@@ -1,0 +1,75 @@
+//! `POST /containers/{id}/attach`.
+
+use crate::{
+    Cx, authz,
+    detach::{self, Scanner},
+    endpoint::{Endpoint, Row},
+    hijack::{Client, Hijack, Input as Stdin, Streams},
+    request::Request,
+    stream::content_type,
+};
+use serde::Serialize;
+use wharf_api_types::ApiVersion;
+use wharf_engine::containers::{AttachOptions, AttachedIo};
+use wharf_spi::authz::Target;
+use wharf_types::Result;
+
+/// Connects a client to a container's streams, also before it starts.
+pub struct Attach;
+
+#[derive(Serialize)]
+pub struct Input {
+    id: String,
+    stdin: bool,
+    stdout: bool,
+    stderr: bool,
+    logs: bool,
+    stream: bool,
+    detach_keys: Vec<u8>,
+    #[serde(skip)]
+    api: ApiVersion,
+    #[serde(skip)]
+    client: Client,
+}
+
+impl Endpoint for Attach {
+    const ROW: Row = Row::post("/containers/{id}/attach", "container.attach");
+    type Input = Input;
+    type Output = Hijack;
+
+    async fn decode(_: &Cx, mut rq: Request) -> Result<Input> {
+        let client = rq.client();
+        let query = rq.query();
+        let flag = |name| query.flag(name);
+        Ok(Input {
+            id: rq.path("id")?,
+            // A client without upgrade has nothing to say.
+            stdin: flag("stdin") && client.can_write(),
+            stdout: flag("stdout"),
+            stderr: flag("stderr"),
+            logs: flag("logs"),
+            stream: flag("stream"),
+            detach_keys: detach::parse(query.text("detachKeys").unwrap_or_default())?,
+            api: rq.api(),
+            client,
+        })
+    }
+    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+        authz::container(cx, &input.id)
+    }
+    async fn execute(cx: &Cx, input: Input) -> Result<Hijack> {
+        let Input { id, stdin, stdout, stderr, logs, stream, detach_keys, api, client } = input;
+        let attachment = cx.containers.attach(&id, AttachOptions { stdin, stdout, stderr, logs, stream }).await?;
+        let (tty, id, containers) = (attachment.tty, attachment.id.clone(), cx.containers.clone());
+        let input = match (stdin, tty) {
+            (false, _) => Stdin::Ignore,
+            (true, false) => Stdin::Pass,
+            (true, true) => Stdin::Until(Scanner::new(detach_keys), Box::new(move || containers.detached(&id))),
+        };
+        let open = Box::pin(async move {
+            let AttachedIo { replay, live } = attachment.open().await?;
+            Ok(Streams { replay, live })
+        });
+        Ok(Hijack { client, content_type: content_type(api, tty), bare: true, tty, input, open })
+    }
+}

@@ -1,0 +1,77 @@
+//! `GET /containers/json`.
+
+use super::{
+    select::{KEYS, Selection},
+    summary,
+};
+use crate::{
+    Cx,
+    endpoint::{Endpoint, Row},
+    filters::Filters,
+    reply::Json,
+    request::Request,
+};
+use serde::Serialize;
+use std::collections::HashMap;
+use wharf_api_types::{ApiVersion, summary::ContainerSummary};
+use wharf_types::{Digest, ErrorKind, Result, Timestamp};
+
+/// Lists containers, newest first.
+pub struct List;
+
+#[derive(Serialize)]
+pub struct Input {
+    all: bool,
+    limit: Option<usize>,
+    size: bool,
+    filters: Filters,
+    #[serde(skip)]
+    api: ApiVersion,
+}
+
+impl Endpoint for List {
+    const ROW: Row = Row::get("/containers/json", "container.list");
+    type Input = Input;
+    type Output = Json<Vec<ContainerSummary>>;
+
+    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+        let mut filters = rq.filters(&KEYS)?;
+        if rq.api().before(24) {
+            for key in ["since", "before"] {
+                if let Some(name) = rq.query().text(key) {
+                    filters.add(key, name);
+                }
+            }
+        }
+        let limit = rq.query().integer("limit")?.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+        Ok(Input { all: rq.query().flag("all"), limit, size: rq.query().flag("size"), filters, api: rq.api() })
+    }
+
+    async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
+        let selection = Selection::resolve(input.filters, input.all, &cx.containers, &cx.images)?;
+        let selected = selection.apply(cx.containers.list(), input.limit);
+        let now = Timestamp::now();
+        // Many containers share few images.
+        let mut current: HashMap<String, Option<Digest>> = HashMap::new();
+        let mut list = Vec::with_capacity(selected.len());
+        for view in selected {
+            let sizes = match input.size {
+                false => None,
+                true => match cx.containers.sizes(view.id()).await {
+                    Ok(sizes) => Some(sizes),
+                    Err(e) if e.kind() == ErrorKind::NotFound => continue, // removed meanwhile
+                    Err(e) => return Err(e),
+                },
+            };
+            let name = &view.spec.config.image;
+            let id = match current.get(name) {
+                Some(id) => id,
+                None => current.entry(name.clone()).or_insert(cx.images.get(name).ok().map(|i| i.id.clone())),
+            };
+            // The name as given, unless it means another image by now.
+            let image = if id.as_ref() == Some(&view.spec.image) { name.clone() } else { view.spec.image.to_string() };
+            list.push(summary::shape(&view, image, sizes, now, input.api));
+        }
+        Ok(Json(list))
+    }
+}

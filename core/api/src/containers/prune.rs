@@ -1,0 +1,40 @@
+//! `POST /containers/prune`.
+
+use crate::{
+    Cx,
+    endpoint::{Endpoint, Row},
+    filters::Filters,
+    reply::Json,
+    request::Request,
+};
+use serde::Serialize;
+use wharf_api_types::inspect::PruneResponse;
+use wharf_types::{Result, Timestamp};
+
+/// Removes stopped containers.
+pub struct Prune;
+
+#[derive(Serialize)]
+pub struct Input {
+    filters: Filters,
+    until: Option<Timestamp>,
+}
+
+impl Endpoint for Prune {
+    const ROW: Row = Row::post("/containers/prune", "container.prune").since(25);
+    type Input = Input;
+    type Output = Json<PruneResponse>;
+
+    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+        let filters = rq.filters(&["label", "label!", "until"])?;
+        let until = filters.until(Timestamp::now())?;
+        Ok(Input { filters, until })
+    }
+    async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
+        let Input { filters, until } = input;
+        let pruned =
+            cx.containers.prune(move |c| until.is_none_or(|t| c.spec.created <= t) && filters.prune_labels(&c.spec.config.labels)).await?;
+        let deleted: Vec<_> = pruned.deleted.iter().map(ToString::to_string).collect();
+        Ok(Json(PruneResponse { containers_deleted: (!deleted.is_empty()).then_some(deleted), space_reclaimed: pruned.reclaimed }))
+    }
+}

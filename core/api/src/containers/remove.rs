@@ -1,0 +1,41 @@
+//! `DELETE /containers/{id}`.
+
+use crate::{
+    Cx, authz,
+    endpoint::{Endpoint, Row},
+    reply::NoContent,
+    request::Request,
+};
+use serde::Serialize;
+use wharf_engine::containers::RemoveOptions;
+use wharf_spi::authz::Target;
+use wharf_types::Result;
+
+/// Removes a container.
+pub struct Remove;
+
+#[derive(Serialize)]
+pub struct Input {
+    id: String,
+    force: bool,
+    volumes: bool,
+    link: bool,
+}
+
+impl Endpoint for Remove {
+    const ROW: Row = Row::delete("/containers/{id}", "container.remove");
+    type Input = Input;
+    type Output = NoContent;
+
+    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+        let flag = |name| rq.query().flag(name);
+        Ok(Input { id: rq.path("id")?, force: flag("force"), volumes: flag("v"), link: flag("link") })
+    }
+    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+        authz::container(cx, &input.id)
+    }
+    async fn execute(cx: &Cx, input: Input) -> Result<NoContent> {
+        let Input { id, force, volumes, link } = input;
+        cx.containers.remove(&id, RemoveOptions { force, volumes, link }).await.map(|()| NoContent)
+    }
+}

@@ -1,0 +1,36 @@
+//! `POST /containers/{id}/rename`.
+
+use crate::{
+    Cx, authz,
+    endpoint::{Endpoint, Row},
+    reply::NoContent,
+    request::Request,
+};
+use serde::Serialize;
+use wharf_spi::authz::Target;
+use wharf_types::Result;
+
+/// Gives a container another name.
+pub struct Rename;
+
+#[derive(Serialize)]
+pub struct Input {
+    id: String,
+    name: String,
+}
+
+impl Endpoint for Rename {
+    const ROW: Row = Row::post("/containers/{id}/rename", "container.rename");
+    type Input = Input;
+    type Output = NoContent;
+
+    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+        Ok(Input { id: rq.path("id")?, name: rq.query().text("name").unwrap_or_default().to_owned() })
+    }
+    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+        authz::container(cx, &input.id)
+    }
+    async fn execute(cx: &Cx, input: Input) -> Result<NoContent> {
+        cx.containers.rename(&input.id, &input.name).await.map(|()| NoContent)
+    }
+}

@@ -1,0 +1,31 @@
+//! `POST /exec/{id}/resize`.
+
+use crate::{
+    Cx, authz,
+    containers::resize::Input,
+    endpoint::{Endpoint, Row},
+    reply::Empty,
+    request::Request,
+};
+use http::StatusCode;
+use wharf_spi::authz::Target;
+use wharf_types::Result;
+
+/// Sets the size of an exec's terminal.
+pub struct Resize;
+
+impl Endpoint for Resize {
+    const ROW: Row = Row::post("/exec/{id}/resize", "exec.resize");
+    type Input = Input;
+    type Output = Empty;
+
+    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+        Input::decode(&rq)
+    }
+    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+        authz::exec(cx, &input.id)
+    }
+    async fn execute(cx: &Cx, input: Input) -> Result<Empty> {
+        cx.execs.resize(&input.id, input.height, input.width).await.map(|()| Empty(StatusCode::OK))
+    }
+}

@@ -1,0 +1,83 @@
+//! `POST /images/create`: import a root file system. (Pulling uses the same row.)
+
+use crate::{
+    Cx,
+    endpoint::{Endpoint, Row},
+    reply::{JSON, Response, streaming},
+    request::Request,
+    stream::progress,
+};
+use futures_util::{future::ready, stream};
+use serde::Serialize;
+use tokio::io::AsyncRead;
+use wharf_api_types::image::Progress;
+use wharf_engine::images::ImportRequest;
+use wharf_types::{Error, Reference, Result};
+
+/// Makes an image of an archive.
+pub struct Create;
+
+#[derive(Serialize)]
+pub struct Input {
+    reference: Option<String>,
+    message: String,
+    changes: Vec<String>,
+    platform: Option<String>,
+    #[serde(skip)]
+    archive: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+impl Endpoint for Create {
+    const ROW: Row = Row::post("/images/create", "image.create");
+    type Input = Input;
+    type Output = Response;
+
+    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+        let query = rq.query();
+        let text = |name| query.text(name).map(str::to_owned);
+        if let Some(image) = query.text("fromImage") {
+            let name = join(image, query.text("tag"));
+            let name = name.parse::<Reference>().map_or(name, |familiar| familiar.to_string());
+            return Err(Error::not_implemented(format!("pulling from a registry is not supported yet: {name}")));
+        }
+        match query.text("fromSrc") {
+            Some("-") => {}
+            Some(url) => return Err(Error::not_implemented(format!("importing from a URL is not supported yet: {url}"))),
+            None => return Err(Error::invalid("one of fromImage and fromSrc must be given")),
+        }
+        Ok(Input {
+            reference: query.text("repo").map(|repo| join(repo, query.text("tag"))),
+            message: text("message").unwrap_or_default(),
+            changes: query.all("changes"),
+            platform: text("platform").filter(|_| rq.api().since(32)),
+            archive: Box::new(rq.into_reader()),
+        })
+    }
+    async fn execute(cx: &Cx, input: Input) -> Result<Response> {
+        let Input { reference, message, changes, platform, archive } = input;
+        let image = cx.images.import(archive, ImportRequest { reference, message, changes, platform }).await?;
+        let done = Progress { status: image.id.to_string(), ..Progress::default() };
+        Ok(streaming(JSON, progress(stream::once(ready(Ok(done))))))
+    }
+}
+
+/// `name:tag`, or `name@digest`.
+fn join(name: &str, tag: Option<&str>) -> String {
+    match tag {
+        Some(digest) if digest.contains(':') => format!("{name}@{digest}"),
+        Some(tag) => format!("{name}:{tag}"),
+        None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert_eq!(join("a", Some("1")), "a:1");
+        assert_eq!(join("a", Some("sha256:00")), "a@sha256:00");
+        assert_eq!(join("a:1", None), "a:1");
+    }
+}

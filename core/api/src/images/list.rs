@@ -1,0 +1,131 @@
+//! `GET /images/json`.
+
+use super::select::{KEYS, Selection, created, is_intermediate};
+use crate::{
+    Cx,
+    endpoint::{Endpoint, Row},
+    filters::Filters,
+    reply::Json,
+    request::Request,
+};
+use serde::Serialize;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+use wharf_api_types::{ApiVersion, image::ImageSummary};
+use wharf_engine::images::Image;
+use wharf_types::{Digest, Result, Timestamp};
+
+/// Lists images, newest first. `manifests` and `identity` concern stores with several platforms per image; this one has none
+/// of either to show.
+pub struct List;
+
+#[derive(Serialize)]
+pub struct Input {
+    all: bool,
+    shared_size: bool,
+    filters: Filters,
+    #[serde(skip)]
+    api: ApiVersion,
+}
+
+impl Endpoint for List {
+    const ROW: Row = Row::get("/images/json", "image.list");
+    type Input = Input;
+    type Output = Json<Vec<ImageSummary>>;
+
+    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+        let (query, api) = (rq.query(), rq.api());
+        let mut filters = rq.filters(&KEYS)?;
+        if let Some(pattern) = query.text("filter").filter(|_| api.before(41)) {
+            filters.add("reference", pattern);
+        }
+        Ok(Input { all: query.flag("all"), shared_size: api.since(42) && query.flag("shared-size"), filters, api })
+    }
+
+    async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
+        let selection = Selection::resolve(input.filters, &cx.images, Timestamp::now())?;
+        let mut images = cx.images.list();
+        images.sort_by_key(|i| std::cmp::Reverse(created(i)));
+        let parents: HashSet<_> = images.iter().filter_map(|i| i.parent.clone()).collect();
+        let users = if input.api.since(51) { users(cx) } else { HashMap::new() };
+        let shared = if input.shared_size { shared_chains(&images) } else { HashSet::new() };
+        let selected = images.iter().filter(|i| input.all || !is_intermediate(i, &parents));
+        let list = selected.filter_map(|image| {
+            let mut summary = shape(image, selection.names(image)?, input.api);
+            if input.api.since(51) {
+                summary.containers = users.get(&image.id).copied().unwrap_or(0);
+            }
+            if input.shared_size {
+                summary.shared_size = shared_size(image, &shared).cast_signed();
+            }
+            Some(summary)
+        });
+        Ok(Json(list.collect()))
+    }
+}
+
+/// How many containers each image has.
+fn users(cx: &Cx) -> HashMap<Digest, i64> {
+    let mut users = HashMap::new();
+    for container in cx.containers.list() {
+        *users.entry(container.spec.image.clone()).or_default() += 1;
+    }
+    users
+}
+
+/// The chains of layers that more than one image has.
+fn shared_chains(images: &[Arc<Image>]) -> HashSet<Digest> {
+    let mut seen = HashSet::new();
+    let chains = images.iter().flat_map(|i| i.chain_ids());
+    chains.filter(|chain| !seen.insert(chain.clone())).collect()
+}
+
+fn shared_size(image: &Image, shared: &HashSet<Digest>) -> u64 {
+    let layers = image.chain_ids().into_iter().zip(&image.layers);
+    layers.filter(|(chain, _)| shared.contains(chain)).map(|(_, layer)| layer.size).sum()
+}
+
+fn shape(image: &Image, (mut tags, mut digests): (Vec<String>, Vec<String>), version: ApiVersion) -> ImageSummary {
+    if version.before(43) && tags.is_empty() && digests.is_empty() {
+        (tags, digests) = (vec!["<none>:<none>".to_owned()], vec!["<none>@<none>".to_owned()]);
+    }
+    ImageSummary {
+        containers: -1,
+        created: image.created.map_or(0, Timestamp::seconds),
+        id: image.id.to_string(),
+        labels: image.config.config.labels.clone(),
+        parent_id: image.parent.as_ref().map(ToString::to_string).unwrap_or_default(),
+        repo_digests: digests,
+        repo_tags: tags,
+        shared_size: -1,
+        size: image.size.cast_signed(),
+        virtual_size: version.before(44).then_some(image.size.cast_signed()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::image;
+
+    #[test]
+    fn image_summary_shapes() {
+        let at = |tags: &[&str], minor| {
+            let tags = tags.iter().map(|t| (*t).to_owned()).collect();
+            shape(&image(&[]), (tags, Vec::new()), ApiVersion::new(1, minor))
+        };
+        insta::assert_json_snapshot!(at(&["busybox:1"], 44));
+        let old = at(&[], 42);
+        assert_eq!((old.repo_tags[0].as_str(), old.repo_digests[0].as_str()), ("<none>:<none>", "<none>@<none>"));
+        assert_eq!((old.virtual_size, at(&[], 43).repo_tags.len()), (Some(100), 0));
+    }
+
+    #[test]
+    fn shared_layers_are_those_of_several_images() {
+        let (one, two) = (Arc::new(image(&["a:1"])), Arc::new(image(&["a:2"])));
+        assert_eq!(shared_size(&one, &shared_chains(std::slice::from_ref(&one))), 0);
+        assert_eq!(shared_size(&one, &shared_chains(&[one.clone(), two])), 100);
+    }
+}

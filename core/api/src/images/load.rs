@@ -1,0 +1,83 @@
+//! `POST /images/load`.
+
+use crate::{
+    Cx,
+    endpoint::{Endpoint, Row},
+    reply::{JSON, Response, streaming},
+    request::Request,
+    stream::progress,
+};
+use futures_util::{StreamExt as _, future::ready};
+use serde::Serialize;
+use tokio::io::AsyncRead;
+use tokio_stream::wrappers::ReceiverStream;
+use wharf_api_types::image::{Progress, ProgressDetail};
+use wharf_engine::images::ImageProgress;
+use wharf_types::{Error, Result};
+
+/// Loads the images of an archive.
+pub struct Load;
+
+#[derive(Serialize)]
+pub struct Input {
+    quiet: bool,
+    #[serde(skip)]
+    archive: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+impl Endpoint for Load {
+    const ROW: Row = Row::post("/images/load", "image.load");
+    type Input = Input;
+    type Output = Response;
+
+    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+        if let Some(platform) = rq.query().text("platform").filter(|_| rq.api().since(48)) {
+            return Err(Error::not_implemented(format!("loading one platform of an image is not supported yet: {platform}")));
+        }
+        Ok(Input { quiet: rq.query().flag_or_true("quiet"), archive: Box::new(rq.into_reader()) })
+    }
+    async fn execute(cx: &Cx, input: Input) -> Result<Response> {
+        let Input { quiet, archive } = input;
+        let steps = ReceiverStream::new(cx.images.load(archive));
+        let shown = steps.filter(move |s| ready(!(quiet && matches!(s, Ok(ImageProgress::Layer { .. })))));
+        Ok(streaming(JSON, progress(shown.map(|step| step.map(message)))))
+    }
+}
+
+fn message(step: ImageProgress) -> Progress {
+    let stream = |text: String| Progress { stream: text, ..Progress::default() };
+    match step {
+        ImageProgress::Layer { diff_id, current, total } => Progress {
+            status: "Loading layer".to_owned(),
+            progress_detail: Some(ProgressDetail { current, total }),
+            id: diff_id.short().to_owned(),
+            ..Progress::default()
+        },
+        ImageProgress::Renamed { reference, old } => {
+            stream(format!("The image {reference} already exists, renaming the old one with ID {old} to empty string\n"))
+        }
+        ImageProgress::Loaded { reference: Some(reference), .. } => stream(format!("Loaded image: {reference}\n")),
+        ImageProgress::Loaded { reference: None, id } => stream(format!("Loaded image ID: {id}\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wharf_types::Digest;
+
+    #[test]
+    fn messages_that_clients_parse() {
+        let id = Digest::of(b"");
+        let text = |step| serde_json::to_string(&message(step)).unwrap();
+        assert_eq!(
+            text(ImageProgress::Layer { diff_id: id.clone(), current: 1, total: 2 }),
+            r#"{"status":"Loading layer","progressDetail":{"current":1,"total":2},"id":"e3b0c44298fc"}"#
+        );
+        assert_eq!(
+            text(ImageProgress::Loaded { reference: Some("a:b".to_owned()), id: id.clone() }),
+            r#"{"stream":"Loaded image: a:b\n"}"#
+        );
+        assert_eq!(text(ImageProgress::Loaded { reference: None, id: id.clone() }), format!(r#"{{"stream":"Loaded image ID: {id}\n"}}"#));
+    }
+}

@@ -1,0 +1,39 @@
+//! `POST /images/{name}/tag`.
+
+use crate::{
+    Cx, authz,
+    endpoint::{Endpoint, Row},
+    reply::Empty,
+    request::Request,
+};
+use http::StatusCode;
+use serde::Serialize;
+use wharf_spi::authz::Target;
+use wharf_types::Result;
+
+/// Gives an image a name. A name that another image has moves, with or without the `force` of old clients.
+pub struct Tag;
+
+#[derive(Serialize)]
+pub struct Input {
+    name: String,
+    repo: String,
+    tag: String,
+}
+
+impl Endpoint for Tag {
+    const ROW: Row = Row::post("/images/{name}/tag", "image.tag");
+    type Input = Input;
+    type Output = Empty;
+
+    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+        let text = |name| rq.query().text(name).unwrap_or_default().to_owned();
+        Ok(Input { name: rq.path("name")?, repo: text("repo"), tag: text("tag") })
+    }
+    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+        authz::image(cx, &input.name)
+    }
+    async fn execute(cx: &Cx, input: Input) -> Result<Empty> {
+        cx.images.tag(&input.name, &input.repo, &input.tag).await.map(|()| Empty(StatusCode::CREATED))
+    }
+}
