@@ -1,1 +1,88 @@
-fn main() {}
+//! Entry point: parse flags, load the configuration, build the daemon, run it until told to stop.
+
+use std::process::ExitCode;
+use wharf_daemon::config::{Action, Config, Flags, Process, Rejected};
+use wharf_daemon::{check, daemon::Daemon, signals, trace};
+
+fn main() -> ExitCode {
+    let flags = match Flags::parse(std::env::args_os()) {
+        Ok(flags) => flags,
+        Err(Rejected::Usage(e)) => {
+            // Help goes to standard output and is no failure; nobody is left to tell when printing fails.
+            _ = e.print();
+            return if e.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+        Err(Rejected::Value(e)) => return fail(e),
+    };
+    if flags.action == Action::Version {
+        println!("wharfd version {}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    // Each probe is a process that `check` starts; it needs no configuration.
+    if let Action::Check { probe: Some(probe), .. } = &flags.action {
+        return check::probe::run(probe);
+    }
+    let config = match Config::load(&flags, &Process) {
+        Ok(config) => config,
+        Err(e) => return fail(e),
+    };
+    match flags.action {
+        Action::Validate => {
+            println!("configuration OK");
+            ExitCode::SUCCESS
+        }
+        Action::Check { hello_image: true, .. } => match check::hello::write_image(&config, &mut std::io::stdout()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => fail(e),
+        },
+        Action::Check { json, .. } => check::run(&config, json),
+        Action::Serve | Action::Version => serve(config),
+    }
+}
+
+fn serve(config: Config) -> ExitCode {
+    if !rustix::process::geteuid().is_root() {
+        return fail("wharfd needs to be started with root privileges");
+    }
+    trace::init(&config.log);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(e) => return fail(format!("failed to start daemon: {e}")),
+    };
+    let code = runtime.block_on(async {
+        let shutdown = match signals::shutdown() {
+            Ok(shutdown) => shutdown,
+            Err(e) => return fail(format!("failed to start daemon: {e}")),
+        };
+        match Daemon::build(config).await {
+            Ok(daemon) => daemon.run(shutdown).await,
+            Err(e) => fail(format!("{e:#}")),
+        }
+    });
+    // Work that still blocks a thread must not hold up the exit of a drained daemon.
+    runtime.shutdown_background();
+    code
+}
+
+/// Few and small threads: an idle daemon should cost its host next to nothing.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    const MAX_WORKERS: usize = 4;
+    const MAX_BLOCKING: usize = 64;
+    const STACK: usize = 1 << 20;
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cpus.min(MAX_WORKERS))
+        .max_blocking_threads(MAX_BLOCKING)
+        .thread_stack_size(STACK)
+        .thread_name("wharfd")
+        .enable_all()
+        .build()
+}
+
+fn fail(why: impl std::fmt::Display) -> ExitCode {
+    eprintln!("wharfd: {why}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,89 @@
+# Everything one does with this repository. `make` lists it.
+#
+# The daemon is an ordinary cargo build. The monitor (wharf-shim) is a static, position-dependent binary: one lives beside
+# every container, so it must not depend on the host's libraries and should dirty as little memory as possible. It has its
+# own target directory, because its flags would otherwise rebuild the dependencies that both share.
+
+SHELL       := /bin/sh
+CARGO       ?= cargo
+TARGET      := $(or $(CARGO_TARGET_DIR),target)
+PREFIX      ?= /usr/local
+BINDIR       = $(DESTDIR)$(PREFIX)/bin
+LIBEXECDIR   = $(DESTDIR)$(PREFIX)/libexec/wharf
+UNITDIR      = $(DESTDIR)$(PREFIX)/lib/systemd/system
+
+# Looked up when used: on a fresh machine the compiler comes with `make setup`.
+TRIPLE       = $(shell rustc -vV | sed -n 's/^host: //p')
+SHIM_CARGO   = LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=/usr/lib/$$(gcc -print-multiarch) \
+               RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
+               $(CARGO) build --locked -p wharf-shim --target $(TRIPLE) --target-dir $(TARGET)/shim
+SHIM_OUT     = $(TARGET)/shim/$(TRIPLE)
+
+.PHONY: help setup build dev run stop test lint deny unit e2e bench docs install uninstall clean
+
+help:
+	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## install what building and testing need (Debian packages, test clients)
+	@scripts/setup.sh all
+
+build: ## release binaries: wharfd and wharf-shim in target/release
+	@scripts/setup.sh build
+	$(CARGO) build --locked --release -p wharf-daemon
+	$(SHIM_CARGO) --profile shim
+	@install -m 0755 $(SHIM_OUT)/shim/wharf-shim $(TARGET)/release/wharf-shim
+
+dev: ## debug binaries, in target/debug
+	@scripts/setup.sh build
+	$(CARGO) build --locked -p wharf-daemon
+	$(SHIM_CARGO)
+	@install -m 0755 $(SHIM_OUT)/debug/wharf-shim $(TARGET)/debug/wharf-shim
+
+run: setup build ## build, check the host, start the daemon and run a first container
+	@scripts/run.sh $(TARGET)/release/wharfd $(TARGET)/wharfd.log
+
+stop: ## stop the daemon that `make run` started
+	@scripts/stop.sh
+
+test: setup dev lint deny unit e2e ## everything that must pass before a change goes in
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+deny:
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; \
+	else echo "cargo-deny is not installed: licences and advisories are not checked (cargo install cargo-deny)"; fi
+
+# The end-to-end crate is run by tests/run.sh; it needs the binaries.
+unit: ## unit tests of all crates
+	@if command -v cargo-nextest >/dev/null; then \
+		set -x; $(CARGO) nextest run --locked --workspace --exclude wharf-tests && \
+		$(CARGO) test --locked --workspace --exclude wharf-tests --doc; \
+	else set -x; $(CARGO) test --locked --workspace --exclude wharf-tests; fi
+
+# The test clients that scripts/setup.sh installs come first: `python3` has docker-py and `node` finds dockerode.
+e2e: ## end-to-end tests against the debug binaries
+	PATH="$(CURDIR)/tests/.cache/venv/bin:$$PATH" NODE_PATH="$(CURDIR)/tests/.cache/node/node_modules" \
+		WHARFD="$(abspath $(TARGET))/debug/wharfd" tests/run.sh
+
+bench: ## benchmarks of the crates that have some
+	$(CARGO) bench --locked --workspace --exclude wharf-tests --benches
+
+docs: ## regenerate the generated pages of the manual
+	WHARF_WRITE_DOCS=1 $(CARGO) test --locked -p wharf-daemon --test docs
+	WHARF_WRITE_DOCS=1 $(CARGO) test --locked -p wharf-api --lib routes
+
+install: ## install into PREFIX (/usr/local), below DESTDIR; run `make build` first
+	install -D -m 0755 $(TARGET)/release/wharfd $(BINDIR)/wharfd
+	install -D -m 0755 $(TARGET)/release/wharf-shim $(LIBEXECDIR)/wharf-shim
+	install -d $(UNITDIR)
+	sed 's|@BINDIR@|$(PREFIX)/bin|' packaging/wharfd.service >$(UNITDIR)/wharfd.service
+	@echo "Start it with: systemctl daemon-reload && systemctl enable --now wharfd"
+
+uninstall: ## remove what install put there; data and configuration stay
+	rm -f $(BINDIR)/wharfd $(LIBEXECDIR)/wharf-shim $(UNITDIR)/wharfd.service
+	-rmdir $(LIBEXECDIR)
+
+clean: ## remove build results
+	$(CARGO) clean

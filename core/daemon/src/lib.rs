@@ -1,0 +1,14 @@
+//! The daemon: configuration, listeners, the composition of the engine, boot and drain.
+//!
+//! Nothing here decides what a container is; that is `wharf-engine`. The binary is `main.rs`; read [`config`] for what can be
+//! set, [`daemon`] for what is built from it, [`check`] for what the host must offer.
+
+mod boot;
+pub mod check;
+pub mod config;
+pub mod daemon;
+pub mod listen;
+pub mod pidfile;
+pub mod shim_path;
+pub mod signals;
+pub mod trace;

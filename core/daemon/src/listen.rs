@@ -1,0 +1,221 @@
+//! Where clients connect: unix sockets and TCP ports, and who is at the other end.
+
+use crate::config::Host;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_util::either::Either;
+use wharf_types::{Error, Result, error::Context};
+
+/// A connection of either kind; reads, writes and vectored writes pass straight through.
+pub type Stream = Either<UnixStream, TcpStream>;
+
+/// Who connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// A process of this host; its credentials when it connected.
+    Unix {
+        /// User id.
+        uid: u32,
+        /// Group id.
+        gid: u32,
+        /// Process id; `None` when it is in a pid namespace that this process can not see.
+        pid: Option<i32>,
+    },
+    /// Someone on the network.
+    Tcp(SocketAddr),
+}
+
+/// One bound address. A unix socket's file goes when this is dropped.
+#[derive(Debug)]
+pub enum Listener {
+    /// A unix socket.
+    Unix(UnixListener, SocketFile),
+    /// A TCP port.
+    Tcp(TcpListener),
+}
+
+/// Connections that may wait for `accept`: what the kernel allows by default.
+const BACKLOG: i32 = 4096;
+/// The group that need not exist.
+const DEFAULT_GROUP: &str = "docker";
+
+/// Binds every address, or none. A stale socket file is replaced, so the caller must hold the pid file by now.
+///
+/// # Errors
+/// Names the address that can not be bound.
+pub async fn bind(hosts: &[Host], group: &str) -> Result<Vec<Listener>> {
+    let mut listeners = Vec::with_capacity(hosts.len());
+    for host in hosts {
+        let listener = match host {
+            Host::Unix(path) => bind_unix(path, group),
+            Host::Tcp(name, port) => bind_tcp(name, *port).await,
+        };
+        listeners.push(listener.map_err(|e| e.context(format_args!("failed to listen on {host}")))?);
+    }
+    Ok(listeners)
+}
+
+async fn bind_tcp(name: &str, port: u16) -> Result<Listener> {
+    let listener = TcpListener::bind((name, port)).await?;
+    let address = listener.local_addr()?;
+    tracing::warn!("the API is served on tcp://{address} without encryption or authentication: whoever reaches it is root on this host");
+    Ok(Listener::Tcp(listener))
+}
+
+fn bind_unix(path: &Path, group: &str) -> Result<Listener> {
+    let gid = group_id(group)?;
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).context(format_args!("create {}", parent.display()))?;
+    }
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if there.file_type().is_socket() => std::fs::remove_file(path)?,
+        Ok(_) => return Err(Error::conflict("the path exists and is not a socket")),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(e) => return Err(e.into()),
+    }
+    let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None);
+    let socket = socket.map_err(io::Error::from)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path).map_err(io::Error::from)?).map_err(io::Error::from)?;
+    let file = SocketFile::of(path)?;
+    // Nobody can connect before `listen`, so there is no moment with the wrong owner or mode.
+    std::os::unix::fs::lchown(path, Some(0), Some(gid))?;
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o660))?;
+    rustix::net::listen(&socket, BACKLOG).map_err(io::Error::from)?;
+    Ok(Listener::Unix(UnixListener::from_std(socket.into())?, file))
+}
+
+/// The id of a group given by name or number; root's when the default one does not exist.
+fn group_id(group: &str) -> Result<u32> {
+    if let Ok(gid) = group.parse() {
+        return Ok(gid);
+    }
+    match nix::unistd::Group::from_name(group).map_err(io::Error::from)? {
+        Some(found) => Ok(found.gid.as_raw()),
+        None if group == DEFAULT_GROUP || group.is_empty() => {
+            tracing::warn!("there is no group {group:?}: only root can use the API socket");
+            Ok(0)
+        }
+        None => Err(Error::not_found(format!("group {group} not found"))),
+    }
+}
+
+impl Listener {
+    /// The next connection. An error is about this one attempt (such as too many open files); the listener stays usable.
+    ///
+    /// # Errors
+    /// As accept(2).
+    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
+        match self {
+            Self::Unix(listener, _) => {
+                let (stream, _) = listener.accept().await?;
+                let peer = stream.peer_cred()?;
+                Ok((Either::Left(stream), Peer::Unix { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() }))
+            }
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok((Either::Right(stream), Peer::Tcp(address)))
+            }
+        }
+    }
+
+    /// The bound address, with the port that the kernel chose when 0 was asked for.
+    pub fn host(&self) -> Option<Host> {
+        match self {
+            Self::Unix(_, file) => Some(Host::Unix(file.path.clone())),
+            Self::Tcp(listener) => listener.local_addr().ok().map(|a| Host::Tcp(a.ip().to_string(), a.port())),
+        }
+    }
+}
+
+/// The file of a bound unix socket.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    id: (u64, u64),
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<Self> {
+        let there = std::fs::symlink_metadata(path)?;
+        Ok(Self { path: path.to_owned(), id: (there.dev(), there.ino()) })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Only the own file: another daemon may have bound the path meanwhile.
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|there| (there.dev(), there.ino()) == self.id) {
+            _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    fn unix(dir: &tempfile::TempDir, name: &str) -> (PathBuf, Vec<Host>) {
+        let path = dir.path().join(name);
+        (path.clone(), vec![Host::Unix(path)])
+    }
+
+    #[tokio::test]
+    async fn a_unix_socket_belongs_to_its_group_and_goes_with_the_listener() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, hosts) = unix(&dir, "deep/er/wharf.sock");
+        let listeners = bind(&hosts, "12345").await.unwrap();
+        let there = std::fs::metadata(&path).unwrap();
+        assert_eq!((there.mode() & 0o7777, there.uid(), there.gid()), (0o660, 0, 12345));
+        let mut client = UnixStream::connect(&path).await.unwrap();
+        let (mut server, peer) = listeners[0].accept().await.unwrap();
+        assert_eq!(peer, Peer::Unix { uid: 0, gid: 0, pid: Some(std::process::id() as i32) });
+        client.write_all(b"hi").await.unwrap();
+        let mut got = [0; 2];
+        server.read_exact(&mut got).await.unwrap();
+        assert_eq!(&got, b"hi");
+        drop(listeners);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_a_file_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, hosts) = unix(&dir, "wharf.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let first = bind(&hosts, "0").await.unwrap();
+        let second = bind(&hosts, "0").await.unwrap();
+        drop(first);
+        assert!(path.exists(), "the first listener removed the second one's socket");
+        drop(second);
+        std::fs::write(&path, "precious").unwrap();
+        let e = bind(&hosts, "0").await.unwrap_err();
+        assert_eq!(e.message(), format!("failed to listen on unix://{}: the path exists and is not a socket", path.display()));
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+    }
+
+    #[tokio::test]
+    async fn several_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, mut hosts) = unix(&dir, "wharf.sock");
+        hosts.push(Host::Tcp("127.0.0.1".into(), 0));
+        let listeners = bind(&hosts, "0").await.unwrap();
+        let Some(Host::Tcp(name, port)) = listeners[1].host() else { panic!() };
+        let client = TcpStream::connect((name, port)).await.unwrap();
+        let (_, peer) = listeners[1].accept().await.unwrap();
+        assert_eq!(peer, Peer::Tcp(client.local_addr().unwrap()));
+    }
+
+    #[tokio::test]
+    async fn only_the_default_group_may_be_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, hosts) = unix(&dir, "wharf.sock");
+        let e = bind(&hosts, "no-such-group").await.unwrap_err();
+        assert!(e.message().ends_with("group no-such-group not found"));
+    }
+}
