@@ -1,0 +1,27 @@
+//! Waiting without fixed sleeps.
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test calls it stuck. Generous: the machine may be busy with builds.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks again and again until `probe` answers; fails the test, naming `what`, when it never does.
+pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
+    within(PATIENCE, probe).unwrap_or_else(|| panic!("waited {PATIENCE:?} for: {what}"))
+}
+
+/// Asks until `probe` answers or `limit` is over.
+pub fn within<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + limit;
+    let mut pause = Duration::from_millis(5);
+    loop {
+        if let Some(answer) = probe() {
+            return Some(answer);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}
