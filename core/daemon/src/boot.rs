@@ -47,7 +47,7 @@ pub async fn build(config: Config) -> anyhow::Result<Daemon> {
     let shim = shim_path::find(config.shim_path.as_deref(), std::env::current_exe().ok().as_deref())?;
 
     let layers = open_layers(&config)?;
-    let images = ImageStore::open(&config.data_root.join("images")).context("open the image store")?;
+    let images = ImageStore::open(&config.data_root).context("open the image store")?;
     let network = match bridge_config(&config.network) {
         Some(bridge) => Some(BridgeNetwork::ensure(bridge, &config.data_root.join("network")).await.context("set up the default network")?),
         None => None,
