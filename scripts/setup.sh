@@ -28,6 +28,7 @@ ls /usr/lib/*/libseccomp.a >/dev/null 2>&1 || need libseccomp-dev
 have nft || need nftables
 if [ "$what" = all ]; then
     have ip || need iproute2
+    have ps || need procps
     have runc || need runc
     have busybox || need busybox-static
     have docker || need docker-client
