@@ -130,6 +130,19 @@ pub fn fexecve(fd: BorrowedFd<'_>, args: &[CString], env: &[CString]) -> io::Err
     io::Error::last_os_error()
 }
 
+/// Puts this thread, and what it becomes, under a seccomp filter: instructions of 8 bytes each.
+pub fn seccomp_filter(flags: u32, program: &[u8]) -> io::Result<()> {
+    let count =
+        u16::try_from(program.len() / mem::size_of::<libc::sock_filter>()).map_err(|_| io::Error::from_raw_os_error(libc::EINVAL))?;
+    let filter = libc::sock_fprog { len: count, filter: program.as_ptr().cast_mut().cast() };
+    // SAFETY: the kernel copies that many instructions from the live buffer, whatever its alignment, and checks them.
+    match unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &filter) } {
+        0 => Ok(()),
+        -1 => Err(io::Error::last_os_error()),
+        thread => Err(io::Error::other(format!("thread {thread} has another filter"))),
+    }
+}
+
 /// Brings up the loopback interface of the current network namespace.
 pub fn loopback_up() -> io::Result<()> {
     // SAFETY: the result is a fresh descriptor.

@@ -157,8 +157,12 @@ impl Stage {
         for dir in [self.host.task_dir(&self.launch.id), self.launch.runtime_root.join(self.launch.id.as_str())] {
             left.extend(dir.exists().then(|| format!("directory {}", dir.display())));
         }
-        let bundles =
-            fs::read_dir(&self.launch.runtime_root).into_iter().flatten().flatten().map(|e| format!("state {}", e.path().display()));
+        let bundles = fs::read_dir(&self.launch.runtime_root)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|e| e.file_name() != "seccomp")
+            .map(|e| format!("state {}", e.path().display()));
         left.extend(bundles);
         left.extend(self.processes().iter().map(|p| format!("process {p}")));
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();

@@ -1,6 +1,13 @@
 //! `create`: libcontainer sets the container up, with a spec that fits this host.
 
-use super::{Log, bundle_dir, devices, executor::executor, failed, prepare::Host, state_dir};
+use super::{
+    CONFIG, Log, bundle_dir, devices,
+    executor::executor,
+    failed, load_spec,
+    prepare::Host,
+    seccomp::{self, Confinement, Filter},
+    state_dir,
+};
 use crate::{cgroup::Cgroup, runtime::Invocation, sys};
 use libcontainer::{container::builder::ContainerBuilder, syscall::syscall::SyscallType};
 use oci_spec::runtime::{Linux, LinuxIdMapping, LinuxNamespaceType, Process, Spec};
@@ -20,10 +27,13 @@ pub fn create(call: &Invocation, bundle: &Path, pid_file: Option<&Path>, console
     if state_dir(call).exists() {
         return Err(Error::conflict("container with given ID already exists"));
     }
-    let mut spec = Spec::load(bundle.join("config.json")).map_err(failed)?;
+    let mut spec = load_spec(bundle)?;
     spec.canonicalize_rootfs(bundle).map_err(failed)?;
     adapt(&mut spec, log)?;
-    let result = save(call, bundle, &spec).and_then(|()| build(call, &spec, pid_file, console));
+    let filter = take_filter(&mut spec, &call.root)?;
+    let kept = filter.encode();
+    let confinement = confine(&mut spec, filter);
+    let result = save(call, bundle, &spec, &kept).and_then(|()| build(call, &spec, confinement, pid_file, console));
     if result.is_err() {
         for dir in [state_dir(call), bundle_dir(call)] {
             // Best effort: the error that matters is the first one.
@@ -48,24 +58,49 @@ fn adapt(spec: &mut Spec, log: &Log<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Stores the adapted spec where libcontainer will look for it, now and at later verbs.
-fn save(call: &Invocation, bundle: &Path, spec: &Spec) -> Result<()> {
+/// The spec's filter, which libcontainer does not see, unless the profile notifies: then it stays with libcontainer.
+fn take_filter(spec: &mut Spec, root: &Path) -> Result<Filter> {
+    let Some(linux) = spec.linux_mut() else { return Ok(Filter::default()) };
+    match linux.seccomp().clone() {
+        None => Ok(Filter::default()),
+        Some(mut profile) if seccomp::notifies(&profile) => {
+            seccomp::suit_libcontainer(&mut profile)?;
+            linux.set_seccomp(Some(profile));
+            Ok(Filter::default())
+        }
+        Some(profile) => {
+            linux.set_seccomp(None);
+            Filter::of(&profile, root)
+        }
+    }
+}
+
+fn confine(spec: &mut Spec, filter: Filter) -> Confinement {
+    match spec.process_mut() {
+        Some(process) => Confinement::prepare(filter, process),
+        None => Confinement::default(),
+    }
+}
+
+/// Stores the adapted spec where libcontainer will look for it, now and at later verbs, and the filter for execs.
+fn save(call: &Invocation, bundle: &Path, spec: &Spec, filter: &[u8]) -> Result<()> {
     let dir = bundle_dir(call);
     fs::create_dir_all(&dir).context(dir.display())?;
     let origin = dir.join("origin");
     let _ = fs::remove_file(&origin);
     std::os::unix::fs::symlink(bundle.canonicalize().context(bundle.display())?, &origin).context(origin.display())?;
-    spec.save(dir.join("config.json")).map_err(failed)
+    fs::write(dir.join(seccomp::FILE), filter).context(dir.display())?;
+    spec.save(dir.join(CONFIG)).map_err(failed)
 }
 
-fn build(call: &Invocation, spec: &Spec, pid_file: Option<&Path>, console: Option<&Path>) -> Result<()> {
+fn build(call: &Invocation, spec: &Spec, confinement: Confinement, pid_file: Option<&Path>, console: Option<&Path>) -> Result<()> {
     let linux = spec.linux().as_ref().ok_or_else(|| Error::invalid("the spec has no linux section"))?;
     if let Some(process) = spec.process() {
         own_stdio(Some(linux), process)?;
     }
     set_thread_groups(&[]).context("setgroups")?;
     let systemd = linux.cgroups_path().as_ref().is_some_and(|p| p.to_string_lossy().matches(':').count() == 2);
-    let (executor, report) = executor()?;
+    let (executor, report) = executor(confinement)?;
     let builder = ContainerBuilder::new(call.id.clone(), SyscallType::default())
         .with_executor(executor)
         .with_console_socket(console)

@@ -4,8 +4,9 @@
 use super::{
     Log, bundle_dir,
     create::own_stdio,
-    executor, failed, lifecycle,
+    executor, failed, lifecycle, load_spec,
     prepare::{Host, resource},
+    seccomp::{self, Filter},
 };
 use crate::{
     cgroup::Cgroup,
@@ -15,11 +16,9 @@ use crate::{
 use libcontainer::{
     apparmor, capabilities,
     container::ContainerStatus,
-    oci_spec::runtime::LinuxSeccomp,
-    seccomp,
     syscall::{Syscall, syscall::create_syscall},
 };
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{Linux, Process};
 use rustix::{
     fs::{Mode, OFlags},
     net::{AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketType, connect, sendmsg, socket},
@@ -32,7 +31,7 @@ use rustix::{
     },
 };
 use std::{
-    fs::{self, File},
+    fs,
     io::{IoSlice, PipeReader, PipeWriter, Read, Write},
     os::fd::{AsFd, OwnedFd},
     path::Path,
@@ -58,17 +57,17 @@ pub fn exec(call: &Invocation, process: &Path, pid_file: Option<&Path>, console:
         (ContainerStatus::Paused, _) => return Err(Error::conflict("cannot exec in a paused container")),
         _ => return Err(Error::conflict("cannot exec in a stopped container")),
     };
-    let mut process: Process = serde_json::from_reader(File::open(process).context(process.display())?)?;
+    let mut process: Process = serde_json::from_slice(&fs::read(process).context(process.display())?)?;
     if process.terminal().unwrap_or(false) != console.is_some() {
         return Err(Error::invalid("a console socket is needed exactly when the process has a terminal"));
     }
     for warning in Host::detect()?.adapt(&mut process) {
         log.line("warning", &warning);
     }
-    let spec = Spec::load(bundle_dir(call).join("config.json")).map_err(failed)?;
+    let spec = load_spec(&bundle_dir(call))?;
     let linux = spec.linux().as_ref();
     let plan = Plan {
-        seccomp: linux.and_then(|l| l.seccomp().as_ref()),
+        filter: filter(call, linux)?,
         console: console.map(connect_console).transpose()?,
         user_namespace: differs(init, "user"),
         process,
@@ -81,9 +80,19 @@ pub fn exec(call: &Invocation, process: &Path, pid_file: Option<&Path>, console:
     }
 }
 
-struct Plan<'a> {
+/// The filter that `create` made.
+fn filter(call: &Invocation, linux: Option<&Linux>) -> Result<Filter> {
+    if linux.is_some_and(|l| l.seccomp().is_some()) {
+        // Left to libcontainer because it notifies. The listener belongs to the first process; runc refuses such an exec likewise.
+        return Err(Error::not_implemented("exec with a seccomp profile that notifies"));
+    }
+    let file = bundle_dir(call).join(seccomp::FILE);
+    Filter::decode(&fs::read(&file).context(file.display())?).context(file.display())
+}
+
+struct Plan {
     process: Process,
-    seccomp: Option<&'a LinuxSeccomp>,
+    filter: Filter,
     console: Option<OwnedFd>,
     user_namespace: bool,
 }
@@ -93,7 +102,7 @@ fn differs(pid: i32, namespace: &str) -> bool {
 }
 
 /// Starts the process and returns its pid on the host.
-fn enter(init: i32, plan: &Plan<'_>) -> Result<i32> {
+fn enter(init: i32, plan: &Plan) -> Result<i32> {
     let cgroup = Cgroup::of(init)?;
     let pid = Pid::from_raw(init).ok_or_else(|| Error::system("no first process"))?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty()).context("the container's first process")?;
@@ -143,7 +152,7 @@ fn supervise(child: i32, cgroup: &Cgroup, ready: PipeWriter, mut failure: PipeRe
 }
 
 /// In the child: never returns. The pipe closes when the program is executed.
-fn become_process(plan: &Plan<'_>, pidfd: &OwnedFd, namespaces: ThreadNameSpaceType, mut go: PipeReader, mut report: PipeWriter) -> ! {
+fn become_process(plan: &Plan, pidfd: &OwnedFd, namespaces: ThreadNameSpaceType, mut go: PipeReader, mut report: PipeWriter) -> ! {
     let mut byte = [0];
     if !matches!(go.read(&mut byte), Ok(1)) {
         sys::exit_now(1);
@@ -156,7 +165,7 @@ fn become_process(plan: &Plan<'_>, pidfd: &OwnedFd, namespaces: ThreadNameSpaceT
     sys::exit_now(255)
 }
 
-fn restrict(plan: &Plan<'_>) -> Result<()> {
+fn restrict(plan: &Plan) -> Result<()> {
     let process = &plan.process;
     let syscall = create_syscall();
     let (uid, gid) = (process.user().uid(), process.user().gid());
@@ -185,7 +194,7 @@ fn restrict(plan: &Plan<'_>) -> Result<()> {
     // As root first: the directory may be closed to the user, which is allowed; then again as the user if that was refused.
     let refused = rustix::process::chdir(process.cwd());
     if !no_new_privileges {
-        filter(plan)?;
+        plan.filter.load()?;
     }
     become_user(process, syscall.as_ref(), uid, gid)?;
     if refused.is_err() {
@@ -193,7 +202,7 @@ fn restrict(plan: &Plan<'_>) -> Result<()> {
             .context(format!("chdir to cwd ({:?}) set in config.json failed", process.cwd().display().to_string()))?;
     }
     if no_new_privileges {
-        filter(plan)?;
+        plan.filter.load()?;
     }
     syscall.close_range(0).map_err(failed)
 }
@@ -217,15 +226,6 @@ fn set_ids(uid: u32, gid: u32) -> rustix::io::Result<()> {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     set_thread_res_gid(gid, gid, gid)?;
     set_thread_res_uid(uid, uid, uid)
-}
-
-fn filter(plan: &Plan<'_>) -> Result<()> {
-    match plan.seccomp {
-        // The listener of a notifying filter belongs to the first process; runc refuses such an exec likewise.
-        Some(profile) if seccomp::is_notify(profile) => Err(Error::not_implemented("exec with a seccomp profile that notifies")),
-        Some(profile) => seccomp::initialize_seccomp(profile).map(drop).map_err(failed),
-        None => Ok(()),
-    }
 }
 
 fn connect_console(path: &Path) -> Result<OwnedFd> {

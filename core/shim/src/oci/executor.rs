@@ -1,6 +1,7 @@
-//! The last step inside a container: checking the program at `create`, as runc does, and executing it at `start`.
+//! The last step inside a container: confining the process and checking its program at `create`, as runc does, and executing it at
+//! `start`.
 
-use super::{home, program};
+use super::{home, program, seccomp::Confinement};
 use crate::sys;
 use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError};
 use oci_spec::runtime::{Process, Spec};
@@ -17,14 +18,17 @@ use std::{
 /// Tells in runc's words why a program cannot be executed, past libcontainer, which wraps them.
 pub struct Report(std::io::PipeReader);
 
-/// Executes a spec's process.
+/// Confines and executes a spec's process.
 #[derive(Clone)]
-pub struct ProgramExecutor(Rc<std::io::PipeWriter>);
+pub struct ProgramExecutor {
+    report: Rc<std::io::PipeWriter>,
+    confinement: Rc<Confinement>,
+}
 
 /// Makes both ends. The report is readable once every copy of the executor is gone.
-pub fn executor() -> std::io::Result<(ProgramExecutor, Report)> {
+pub fn executor(confinement: Confinement) -> std::io::Result<(ProgramExecutor, Report)> {
     let (reader, writer) = std::io::pipe()?;
-    Ok((ProgramExecutor(Rc::new(writer)), Report(reader)))
+    Ok((ProgramExecutor { report: Rc::new(writer), confinement: Rc::new(confinement) }, Report(reader)))
 }
 
 impl Report {
@@ -37,14 +41,16 @@ impl Report {
 }
 
 impl Executor for ProgramExecutor {
+    /// Called once, in the process itself, when all else is done: the first moment at which it can be confined.
     fn validate(&self, spec: &Spec) -> Result<(), ExecutorValidationError> {
-        let text = match spec.process().as_ref().map(find) {
-            Some(Ok(_)) => return Ok(()),
-            Some(Err(text)) => text,
-            None => "the spec has no process".to_owned(),
+        let process = spec.process().as_ref().ok_or_else(|| "the spec has no process".to_owned());
+        let confined = self.confinement.enter().map_err(|e| e.message().to_owned());
+        let text = match confined.and(process).and_then(find) {
+            Ok(_) => return Ok(()),
+            Err(text) => text,
         };
         // Without a reader the text still travels inside the error.
-        let _ = (&*self.0).write_all(text.as_bytes());
+        let _ = (&*self.report).write_all(text.as_bytes());
         Err(ExecutorValidationError::ArgValidationError(text))
     }
 

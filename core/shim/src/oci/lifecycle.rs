@@ -12,10 +12,7 @@ use libcontainer::{
 };
 use oci_spec::runtime::LinuxResources;
 use rustix::process::{Pid, kill_process};
-use std::{
-    fs::{self, File},
-    path::Path,
-};
+use std::{fs, path::Path};
 use wharf_types::{Error, Result, Signal, error::Context};
 
 pub fn run(call: &Invocation, verb: &Verb) -> Result<()> {
@@ -71,7 +68,7 @@ fn kill(call: &Invocation, signal: Signal, all: bool) -> Result<()> {
 
 fn update(call: &Invocation, resources: &Path) -> Result<()> {
     let container = load(call)?;
-    let resources: LinuxResources = serde_json::from_reader(File::open(resources).context(resources.display())?)?;
+    let resources: LinuxResources = serde_json::from_slice(&fs::read(resources).context(resources.display())?)?;
     let config = YoukiConfig::load(state_dir(call)).map_err(failed)?;
     let manager = create_cgroup_manager(CgroupConfig {
         cgroup_path: config.cgroup_path,

@@ -13,14 +13,16 @@ mod home;
 mod lifecycle;
 mod prepare;
 pub mod program;
+mod seccomp;
 
 use crate::runtime::{Invocation, LogLine, Verb};
+use oci_spec::runtime::Spec;
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
 };
-use wharf_types::{Error, Result, Timestamp};
+use wharf_types::{Error, Result, Timestamp, error::Context};
 
 /// Carries out one verb, and logs a failure where runc would.
 pub fn run(call: &Invocation) -> Result<()> {
@@ -63,6 +65,15 @@ fn state_dir(call: &Invocation) -> PathBuf {
 /// Where the spec is kept that libcontainer reads: the bundle's, adapted to the host.
 fn bundle_dir(call: &Invocation) -> PathBuf {
     call.root.join(format!("{}.bundle", call.id))
+}
+
+/// The file of a bundle that holds its spec.
+const CONFIG: &str = "config.json";
+
+/// The spec of a bundle. A seccomp profile makes it long, and serde_json reads files byte by byte: it is parsed from memory.
+fn load_spec(bundle: &Path) -> Result<Spec> {
+    let file = bundle.join(CONFIG);
+    serde_json::from_slice(&fs::read(&file).context(file.display())?).map_err(|e| Error::from(e).context(file.display()))
 }
 
 /// The text of an error and all its causes, once each. Buffers of libcontainer leave NULs at the end of some.

@@ -1,9 +1,9 @@
 //! Adapts a spec to what this host permits, so that a missing privilege of ours is a warning and not a failure.
 
-use super::failed;
+use super::{CONFIG, failed, load_spec};
 use crate::runtime::Verb;
 use libcontainer::capabilities::CapabilityExt;
-use oci_spec::runtime::{Capabilities, LinuxCapabilities, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, Spec};
+use oci_spec::runtime::{Capabilities, LinuxCapabilities, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process};
 use rustix::{
     process::{Resource, getrlimit},
     thread::{CapabilitySet, capabilities, capability_is_in_bounding_set},
@@ -16,12 +16,11 @@ pub fn adapt_files(verb: &Verb) -> Result<Vec<String>> {
     let host = Host::detect()?;
     match verb {
         Verb::Create { bundle, .. } => {
-            let file = bundle.join("config.json");
-            let mut spec = Spec::load(&file).map_err(failed)?;
+            let mut spec = load_spec(bundle)?;
             let Some(mut process) = spec.process().clone() else { return Ok(Vec::new()) };
             let warnings = host.adapt(&mut process);
             if !warnings.is_empty() {
-                spec.set_process(Some(process)).save(&file).map_err(failed)?;
+                spec.set_process(Some(process)).save(bundle.join(CONFIG)).map_err(failed)?;
             }
             Ok(warnings)
         }
