@@ -82,6 +82,24 @@ wire! {
     }
 }
 wire! {
+    /// Answer of image prune.
+    ImagePrune {
+        "ImagesDeleted" images_deleted: Option<Vec<ImageDelete>>,
+        "SpaceReclaimed" space_reclaimed: u64,
+    }
+}
+wire! {
+    /// One step of an image's making.
+    HistoryItem {
+        "Comment" comment: String,
+        "Created" created: i64,
+        "CreatedBy" created_by: String,
+        "Id" id: String,
+        "Size" size: i64,
+        "Tags" tags: Option<Vec<String>>,
+    }
+}
+wire! {
     /// One message of a progress stream (load, import, pull).
     Progress {
         ? "stream" stream: String,

@@ -34,12 +34,23 @@ wire! {
         ? "SizeRw" size_rw: Option<i64>,
         ? "SizeRootFs" size_root_fs: Option<i64>,
         "Mounts" mounts: Vec<MountPoint>,
-        "Config" config: Config,
+        "Config" config: ConfigInspect,
         "NetworkSettings" network_settings: NetworkSettings,
         ? "Volumes" volumes: Option<BTreeMap<String, String>>,
         ? "VolumesRW" volumes_rw: Option<BTreeMap<String, bool>>,
     }
 }
+/// A container's configuration, with what was part of it in older API versions.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ConfigInspect {
+    /// The fields of `Config`.
+    #[serde(flatten)]
+    pub config: Config,
+    /// Fields that newer versions do not have here.
+    #[serde(flatten)]
+    pub older: serde_json::Map<String, Value>,
+}
+
 wire! {
     /// The state of a container; times in RFC 3339, `0001-01-01T00:00:00Z` for never.
     StateInspect {
@@ -54,6 +65,24 @@ wire! {
         "Error" error: String,
         "StartedAt" started_at: String,
         "FinishedAt" finished_at: String,
+        ? "Health" health: Option<HealthInspect>,
+    }
+}
+wire! {
+    /// What the health check of a container found.
+    HealthInspect {
+        "Status" status: String,
+        "FailingStreak" failing_streak: u32,
+        "Log" log: Vec<HealthLogEntry>,
+    }
+}
+wire! {
+    /// One run of a health check; times in RFC 3339.
+    HealthLogEntry {
+        "Start" start: String,
+        "End" end: String,
+        "ExitCode" exit_code: i32,
+        "Output" output: String,
     }
 }
 wire! {
@@ -90,6 +119,12 @@ wire! {
     /// Answer of container create. `Warnings` is never null.
     CreateResponse {
         "Id" id: String,
+        "Warnings" warnings: Vec<String>,
+    }
+}
+wire! {
+    /// Answer of container update. `Warnings` is never null.
+    UpdateResponse {
         "Warnings" warnings: Vec<String>,
     }
 }

@@ -13,6 +13,7 @@ pub mod image;
 pub mod inspect;
 pub mod mount;
 pub mod network;
+pub mod stats;
 pub mod summary;
 pub mod system;
 mod version;

@@ -1,5 +1,7 @@
 //! `GET /info` and `GET /version`.
 
+use crate::{image::ImageSummary, summary::ContainerSummary};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 wire! {
@@ -154,5 +156,45 @@ wire! {
         "Name" name: String,
         "Version" version: String,
         "Details" details: BTreeMap<String, String>,
+    }
+}
+
+wire! {
+    /// Answer of `/system/df`: the lists up to 1.51 (null when they were not asked for), the sums from 1.52 on. There is no build
+    /// cache.
+    DiskUsage {
+        ? "ImageUsage" image_usage: Option<Usage<ImageSummary>>,
+        ? "ContainerUsage" container_usage: Option<Usage<ContainerSummary>>,
+        ? "VolumeUsage" volume_usage: Option<Usage<Value>>,
+        ? "BuildCacheUsage" build_cache_usage: Option<Usage<Value>>,
+        ? "LayersSize" layers_size: Option<u64>,
+        ? "Images" images: Option<Option<Vec<ImageSummary>>>,
+        ? "Containers" containers: Option<Option<Vec<ContainerSummary>>>,
+        ? "Volumes" volumes: Option<Option<Vec<Value>>>,
+        ? "BuildCache" build_cache: Option<Option<Vec<Value>>>,
+        ? "BuilderSize" builder_size: Option<u64>,
+    }
+}
+
+/// How much space the objects of one kind take, in bytes.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Usage<T> {
+    /// Objects in use.
+    pub active_count: usize,
+    /// All objects.
+    pub total_count: usize,
+    /// What those that are not in use take.
+    pub reclaimable: u64,
+    /// What all take.
+    pub total_size: u64,
+    /// The objects, when they were asked for.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<T>,
+}
+
+impl<T> Default for Usage<T> {
+    fn default() -> Self {
+        Self { active_count: 0, total_count: 0, reclaimable: 0, total_size: 0, items: Vec::new() }
     }
 }

@@ -128,7 +128,7 @@ fn switching(content_type: &'static str) -> Response {
 }
 
 /// Completes when the connection is closed for good.
-async fn gone(hangup: Option<Arc<Hangup>>) {
+pub(crate) async fn gone(hangup: Option<Arc<Hangup>>) {
     match hangup {
         Some(hangup) => hangup.wait().await,
         None => std::future::pending().await,

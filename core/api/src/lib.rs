@@ -33,6 +33,7 @@ mod system;
 mod testing;
 mod unserved;
 mod version;
+mod websocket;
 
 pub use cx::{Cx, Settings};
 pub use endpoint::{Row, Verb};

@@ -12,6 +12,9 @@ pub type Response = http::Response<Body>;
 /// The Content-Type of every JSON body; clients compare it with `==`.
 pub const JSON: &str = "application/json";
 
+/// The Content-Type of archives.
+pub const TAR: &str = "application/x-tar";
+
 /// Marks a reply that goes without the version headers: denials, and the hijacked streams of attach.
 #[derive(Clone, Copy)]
 pub struct Bare;

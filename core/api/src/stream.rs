@@ -46,6 +46,11 @@ pub fn body(stream: impl Stream<Item = Bytes> + Send + 'static) -> Body {
     Body::from_stream(stream.map(Ok::<_, Infallible>))
 }
 
+/// A body of bytes; a failure breaks the connection, so that the client does not take what it has for the whole.
+pub fn bytes(stream: wharf_engine::ByteStream) -> Body {
+    Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(stream))
+}
+
 /// One line of JSON, ended by `end`.
 pub fn line(value: &impl Serialize, end: &str) -> Bytes {
     let mut line = serde_json::to_vec(value).unwrap_or_default();

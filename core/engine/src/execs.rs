@@ -118,6 +118,11 @@ impl Drop for Claim {
 }
 
 impl PreparedExec {
+    /// Its container's monitor.
+    pub(crate) fn task(&self) -> Task {
+        self.task.clone()
+    }
+
     /// Runs it. The connection carries stdin one way and output the other; none when nothing is attached.
     ///
     /// # Errors
@@ -258,6 +263,11 @@ impl Execs {
         entries.values().filter(|e| e.view.container == *container && e.ended.is_none()).map(|e| e.view.id.clone()).collect()
     }
 
+    /// Forgets one that nobody will ask for.
+    pub(crate) fn forget(&self, id: &ExecId) {
+        self.shared.execs.lock().remove(id);
+    }
+
     /// Publishes the `exec_detach` event.
     pub fn detached(&self, id: &ExecId) {
         let container = self.get(id.as_str()).and_then(|exec| self.containers.get(exec.container.as_str()));
@@ -270,7 +280,7 @@ impl Execs {
         let (view, task) = self.containers.running(container)?;
         match (view.state.paused, view.state.restarting) {
             (true, _) => Err(Error::conflict(format!("container {} is paused, unpause the container before exec", view.id()))),
-            (_, true) => Err(Error::conflict(format!("container {} is restarting, wait until the container is running", view.id()))),
+            (_, true) => Err(crate::containers::restarting(view.id())),
             _ => Ok((view, task)),
         }
     }

@@ -1,5 +1,11 @@
 //! Images: load, import, find, tag, remove.
 
+mod commit;
+mod prune;
+mod save;
+
+pub use prune::PrunedImages;
+
 use crate::{
     Events,
     containers::{Index, blocking},
@@ -8,7 +14,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     io::{BufReader, Read},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
 };
 use tokio::{io::AsyncRead, sync::mpsc};
 use tokio_util::io::SyncIoBridge;
@@ -29,6 +35,7 @@ pub struct Images {
     layers: Arc<Layers>,
     containers: Arc<Index>,
     events: Events,
+    pruning: Arc<AtomicBool>,
 }
 
 /// A step of a load or import, in the order the client shall see it.
@@ -84,7 +91,7 @@ pub enum Removed {
 impl Images {
     /// The service over its stores; `containers` tells which images are in use.
     pub fn new(store: ImageStore, layers: Arc<Layers>, containers: Arc<Index>, events: Events) -> Self {
-        Self { store, layers, containers, events }
+        Self { store, layers, containers, events, pruning: Arc::default() }
     }
 
     /// All images.
@@ -188,10 +195,9 @@ impl Images {
         let _gate = self.containers.image_gate.write().await;
         let image = self.get(name)?;
         let (images, text) = (self.clone(), name.to_owned());
-        let events = blocking(move || {
+        let (events, layers) = blocking(move || {
             let deleted = images.store.delete(&text, force, noprune, &|id| images.usage(id))?;
-            let layers = images.release(&deleted.chains)?.into_iter().map(DeleteEvent::Deleted);
-            Ok(deleted.events.into_iter().chain(layers).collect::<Vec<_>>())
+            Ok((deleted.events, images.release(&deleted.chains)?))
         })
         .await?;
         let line = |event: DeleteEvent| match event {
@@ -206,7 +212,7 @@ impl Images {
                 Removed::Deleted(id)
             }
         };
-        Ok(events.into_iter().map(line).collect())
+        Ok(events.into_iter().map(line).chain(layers.into_iter().map(Removed::Deleted)).collect())
     }
 
     /// Deletes those of `chains` that no image needs, and tells which; at boot, given all, those that a crash left behind.

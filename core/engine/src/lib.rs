@@ -8,10 +8,14 @@ pub mod config;
 pub mod containers;
 pub mod events;
 pub mod execs;
+pub mod frames;
 pub mod images;
+mod pipe;
+pub mod stats;
 pub mod system;
 mod wiring;
 
+use arc_swap::ArcSwap;
 use containers::{SPEC_FILE, Shared};
 use std::sync::{Arc, atomic::AtomicBool};
 use wharf_images::ImageStore;
@@ -21,11 +25,12 @@ use wharf_runtime::task::ShimHost;
 use wharf_store::{DocDir, Durability, Trash};
 use wharf_types::Result;
 
-pub use config::EngineConfig;
+pub use config::{EngineConfig, Reloadable};
 pub use containers::Containers;
 pub use events::Events;
 pub use execs::Execs;
 pub use images::Images;
+pub use pipe::ByteStream;
 pub use system::System;
 
 /// A bag of handles: each service is cheap to clone and built from exactly what it uses.
@@ -47,6 +52,8 @@ pub struct Engine {
 pub struct Parts {
     /// Settings.
     pub config: EngineConfig,
+    /// Settings that may change later.
+    pub live: Reloadable,
     /// What the host can do, for OCI specs.
     pub spec_host: wharf_runtime::spec::HostFacts,
     /// What the host is, for `/info`.
@@ -67,7 +74,7 @@ impl Engine {
     /// # Errors
     /// When the data root cannot be read or written.
     pub async fn boot(parts: Parts) -> Result<Self> {
-        let Parts { config, spec_host, facts, images, layers, network, shims } = parts;
+        let Parts { config, live, spec_host, facts, images, layers, network, shims } = parts;
         let trash = Trash::open(&config.data_root.join("trash"))?;
         trash.empty()?;
         let (events, index) = (Events::default(), Arc::new(containers::Index::default()));
@@ -75,6 +82,7 @@ impl Engine {
         let shared = Arc::new(Shared {
             specs: DocDir::dirs(&config.data_root.join("containers"), SPEC_FILE, trash, Durability::Synced)?,
             config,
+            live: ArcSwap::from_pointee(live),
             host: spec_host,
             layers: layers.clone(),
             network,

@@ -1,7 +1,7 @@
 //! Facts about the host and the engine.
 
 use crate::containers::{Shared, Status};
-use crate::{Containers, config::SeccompDefault};
+use crate::{Containers, Reloadable, config::SeccompDefault};
 use std::{path::PathBuf, sync::Arc};
 use wharf_types::Timestamp;
 
@@ -125,12 +125,20 @@ impl System {
         &self.facts
     }
 
+    /// Takes over new settings and tells so. What runs keeps what it was started with.
+    pub fn reload(&self, settings: Reloadable) {
+        let mut attributes = settings.attributes();
+        attributes.insert("name".to_owned(), self.facts.hostname.clone());
+        self.shared.live.store(Arc::new(settings));
+        self.shared.events.publish("daemon", "reload", &self.facts.engine_id, attributes);
+    }
+
     /// The state of the engine now.
     ///
     /// # Errors
     /// None yet; counting may read the disk one day.
     pub fn info(&self) -> wharf_types::Result<EngineInfo> {
-        let config = &self.shared.config;
+        let (config, live) = (&self.shared.config, self.shared.live.load());
         let mut counts = [0; 4];
         let [all, running, paused, stopped] = &mut counts;
         for view in self.containers.list() {
@@ -142,7 +150,7 @@ impl System {
             } += 1;
         }
         let builtin = (crate::config::BUILTIN_RUNTIME.to_owned(), PathBuf::from("wharf-shim"));
-        let named = config.runtimes.iter().map(|(name, runtime)| (name.clone(), runtime.path.clone()));
+        let named = live.runtimes.iter().map(|(name, runtime)| (name.clone(), runtime.path.clone()));
         Ok(EngineInfo {
             containers: counts,
             images: self.shared.images.list().len(),
@@ -160,12 +168,12 @@ impl System {
             firewall: self.shared.network.as_ref().filter(|n| n.has_firewall()).map(|_| "nftables"),
             cgroup_driver: "cgroupfs".to_owned(),
             runtimes: std::iter::once(builtin).chain(named).collect(),
-            default_runtime: config.default_runtime.clone(),
+            default_runtime: live.default_runtime.clone(),
             open_files: std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
             event_listeners: self.shared.events.listeners(),
-            labels: config.labels.clone(),
-            live_restore: config.live_restore,
-            debug: config.debug,
+            labels: live.labels.clone(),
+            live_restore: live.live_restore,
+            debug: live.debug,
             root: config.data_root.clone(),
             time: Timestamp::now(),
         })

@@ -6,19 +6,25 @@
 
 pub mod blobs;
 pub mod changes;
+pub mod commit;
 pub mod compress;
 pub mod config;
+pub mod history;
 pub mod image;
 pub mod import;
 pub mod load;
 pub mod manifest;
 pub mod remove;
+pub mod save;
 pub mod store;
 mod words;
 
+pub use commit::CommitOptions;
 pub use config::{Healthcheck, History, ImageConfig, RootFs, RunConfig};
+pub use history::Step;
 pub use image::{Image, ImageLayer};
 pub use import::{ImportOptions, Platform};
 pub use load::{LayerApplier, LoadProgress, Loaded};
 pub use remove::{DeleteEvent, Deleted, Usage};
+pub use save::Saved;
 pub use store::ImageStore;

@@ -3,7 +3,9 @@
 //! Everything is below one directory per driver, on one mount, so that making and removing end in a rename:
 //! `layers/<hex>/{layer.json,diff}`, `rw/<container id>/{parent,…}`, `tmp` for layers being made, `trash`.
 
+mod changes;
 mod state;
+mod uses;
 
 use crate::{
     apply::{RootAttributes, apply},
@@ -19,6 +21,8 @@ use std::{
     path::{Path, PathBuf},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
+pub use uses::Borrowed;
+use uses::Uses;
 use wharf_store::{Doc, DocDir, Durability, Trash, sync_dir};
 use wharf_types::{ContainerId, Digest, Error, Result, error::Context};
 
@@ -32,6 +36,7 @@ pub struct Layers {
     /// A layer that was being made is there, or failed.
     settled: Condvar,
     background: Background,
+    uses: Uses,
     // Dropped last: it undoes the mount that everything above lies on.
     _private: PrivateMount,
 }
@@ -78,6 +83,7 @@ impl Layers {
             state: Mutex::new(state),
             settled: Condvar::new(),
             background: Background::default(),
+            uses: Uses::default(),
             _private: private,
         })
     }
@@ -218,17 +224,23 @@ impl Layers {
     /// # Errors
     /// `NotFound` when the rw layer or one of its layers is missing, `System` when the kernel refuses.
     pub fn mount(&self, id: &ContainerId) -> Result<PathBuf> {
+        let mount = || self.mount_now(id);
+        self.uses.mount(id, mount)
+    }
+
+    fn mount_now(&self, id: &ContainerId) -> Result<PathBuf> {
         let stack = self.stack_of(id)?;
         self.state().check(&stack)?;
         self.driver.mount(&self.rw_dir(id), &self.contents(&stack.layers))
     }
 
-    /// Takes it away; processes that still use it keep it until they end. Not mounted is no error.
+    /// Takes it away, now or when nobody borrows it any more; processes that still use it keep it until they end. Not mounted is no
+    /// error.
     ///
     /// # Errors
     /// `System` when the kernel refuses.
     pub fn unmount(&self, id: &ContainerId) -> Result<()> {
-        self.driver.unmount(&self.rw_dir(id))
+        self.uses.unmount(id, || self.driver.unmount(&self.rw_dir(id)))
     }
 
     /// Whether a container's root file system is mounted; never with `vfs`.
@@ -241,8 +253,8 @@ impl Layers {
     /// # Errors
     /// `System` when it cannot be unmounted or renamed away; it is then still there.
     pub fn remove_rw(&self, id: &ContainerId) -> Result<()> {
-        self.unmount(id)?;
         let dir = self.rw_dir(id);
+        self.uses.forget(id, || self.driver.unmount(&dir))?;
         if let Some(discarded) = self.trash.discard(&dir)? {
             self.background.run(dir, move || discarded.delete());
         }

@@ -6,14 +6,18 @@
 //! Start with [`layers`].
 
 pub mod apply;
+pub mod archive;
 mod background;
 mod backing;
+pub mod diff;
 pub mod layers;
 mod mounts;
 mod overlay;
+mod pack;
 mod snapshotter;
 pub mod tar;
 mod usage;
 mod vfs;
+pub mod view;
 
 pub use layers::Layers;

@@ -78,6 +78,11 @@ impl Snapshotter for Overlay {
         dir.join("upper")
     }
 
+    fn written(&self, dir: &Path) -> Option<PathBuf> {
+        // With these, files and directories can be elsewhere than their names say.
+        (!self.metacopy && !self.redirect).then(|| dir.join("upper"))
+    }
+
     fn mount(&self, dir: &Path, layers: &[PathBuf]) -> Result<PathBuf> {
         let target = dir.join("merged");
         if self.is_mounted(dir) {

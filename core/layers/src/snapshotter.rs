@@ -23,6 +23,8 @@ pub(crate) trait Snapshotter: Send + Sync + std::fmt::Debug {
     fn create_rw(&self, dir: &Path, layers: &[PathBuf]) -> Result<()>;
     /// The directory that a container changes: its attributes are those of `/`.
     fn rw_root(&self, dir: &Path) -> PathBuf;
+    /// Where only what the container wrote is kept, if that tells every change.
+    fn written(&self, dir: &Path) -> Option<PathBuf>;
     /// Makes the root file system visible and says where.
     fn mount(&self, dir: &Path, layers: &[PathBuf]) -> Result<PathBuf>;
     /// Takes it away; nothing to do is no error.

@@ -137,6 +137,30 @@ impl GoDuration {
     }
 }
 
+impl fmt::Display for GoDuration {
+    /// Go's `Duration.String`: hours, minutes and seconds from the first that is there, one smaller unit below a second.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.0.unsigned_abs();
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let (unit, name) = match total {
+            0 => return f.write_str("0s"),
+            1..1_000 => (1, "ns"),
+            1_000..1_000_000 => (1_000, "µs"),
+            1_000_000..1_000_000_000 => (1_000_000, "ms"),
+            _ => (1_000_000_000, "s"),
+        };
+        let (whole, rest) = (total / unit, total % unit);
+        let digits = unit.ilog10() as usize;
+        let fraction = if rest == 0 { String::new() } else { format!(".{rest:0digits$}").trim_end_matches('0').to_owned() };
+        let (minutes, hours) = (whole / 60, whole / 3600);
+        match name {
+            "s" if hours > 0 => write!(f, "{sign}{hours}h{}m{}{fraction}s", minutes % 60, whole % 60),
+            "s" if minutes > 0 => write!(f, "{sign}{minutes}m{}{fraction}s", whole % 60),
+            _ => write!(f, "{sign}{whole}{fraction}{name}"),
+        }
+    }
+}
+
 impl FromStr for GoDuration {
     type Err = Error;
     /// Go's `time.ParseDuration`: a signed sequence of decimals with units `ns`, `us`, `µs`, `ms`, `s`, `m`, `h`.
@@ -217,6 +241,13 @@ mod tests {
         }
         for bad in ["", "1", "s", "1x", "1m 2s", "-"] {
             assert!(bad.parse::<GoDuration>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_print_like_go() {
+        for text in ["0s", "1ns", "1.1µs", "2.2ms", "3.3s", "4m5s", "4m5.001s", "5h6m7.001s", "8m0.000000001s", "-1h0m0s", "100ms"] {
+            assert_eq!(text.parse::<GoDuration>().unwrap().to_string(), text);
         }
     }
 

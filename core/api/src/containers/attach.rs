@@ -8,6 +8,7 @@ use crate::{
     request::Request,
     stream::content_type,
 };
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use wharf_api_types::ApiVersion;
 use wharf_engine::containers::{AttachOptions, AttachedIo};
@@ -59,17 +60,30 @@ impl Endpoint for Attach {
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Hijack> {
         let Input { id, stdin, stdout, stderr, logs, stream, detach_keys, api, client } = input;
-        let attachment = cx.containers.attach(&id, AttachOptions { stdin, stdout, stderr, logs, stream }).await?;
-        let (tty, id, containers) = (attachment.tty, attachment.id.clone(), cx.containers.clone());
-        let input = match (stdin, tty) {
-            (false, _) => Stdin::Ignore,
-            (true, false) => Stdin::Pass,
-            (true, true) => Stdin::Until(Scanner::new(detach_keys), Box::new(move || containers.detached(&id))),
-        };
-        let open = Box::pin(async move {
-            let AttachedIo { replay, live } = attachment.open().await?;
-            Ok(Streams { replay, live })
-        });
+        let Joined { tty, input, open } = join(cx, &id, AttachOptions { stdin, stdout, stderr, logs, stream }, detach_keys).await?;
         Ok(Hijack { client, content_type: content_type(api, tty), bare: true, tty, input, open })
     }
+}
+
+/// A container's side of an attach, however the client's bytes come.
+pub(super) struct Joined {
+    pub tty: bool,
+    pub input: Stdin,
+    pub open: BoxFuture<'static, Result<Streams>>,
+}
+
+/// Attaches; the keys count on a terminal only.
+pub(super) async fn join(cx: &Cx, id: &str, how: AttachOptions, keys: Vec<u8>) -> Result<Joined> {
+    let attachment = cx.containers.attach(id, how).await?;
+    let (tty, id, containers) = (attachment.tty, attachment.id.clone(), cx.containers.clone());
+    let input = match (how.stdin, tty) {
+        (false, _) => Stdin::Ignore,
+        (true, false) => Stdin::Pass,
+        (true, true) => Stdin::Until(Scanner::new(keys), Box::new(move || containers.detached(&id))),
+    };
+    let open = Box::pin(async move {
+        let AttachedIo { replay, live } = attachment.open().await?;
+        Ok(Streams { replay, live })
+    });
+    Ok(Joined { tty, input, open })
 }

@@ -14,6 +14,7 @@ use crate::{
 use serde::Serialize;
 use std::collections::HashMap;
 use wharf_api_types::{ApiVersion, summary::ContainerSummary};
+use wharf_engine::containers::ContainerView;
 use wharf_types::{Digest, ErrorKind, Result, Timestamp};
 
 /// Lists containers, newest first.
@@ -50,28 +51,33 @@ impl Endpoint for List {
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let selection = Selection::resolve(input.filters, input.all, &cx.containers, &cx.images)?;
         let selected = selection.apply(cx.containers.list(), input.limit);
-        let now = Timestamp::now();
-        // Many containers share few images.
-        let mut current: HashMap<String, Option<Digest>> = HashMap::new();
-        let mut list = Vec::with_capacity(selected.len());
-        for view in selected {
-            let sizes = match input.size {
-                false => None,
-                true => match cx.containers.sizes(view.id()).await {
-                    Ok(sizes) => Some(sizes),
-                    Err(e) if e.kind() == ErrorKind::NotFound => continue, // removed meanwhile
-                    Err(e) => return Err(e),
-                },
-            };
-            let name = &view.spec.config.image;
-            let id = match current.get(name) {
-                Some(id) => id,
-                None => current.entry(name.clone()).or_insert(cx.images.get(name).ok().map(|i| i.id.clone())),
-            };
-            // The name as given, unless it means another image by now.
-            let image = if id.as_ref() == Some(&view.spec.image) { name.clone() } else { view.spec.image.to_string() };
-            list.push(summary::shape(&view, image, sizes, now, input.api));
-        }
-        Ok(Json(list))
+        summaries(cx, selected, input.size, input.api).await.map(Json)
     }
+}
+
+/// The summaries of these containers.
+pub async fn summaries(cx: &Cx, selected: Vec<ContainerView>, size: bool, api: ApiVersion) -> Result<Vec<ContainerSummary>> {
+    let now = Timestamp::now();
+    // Many containers share few images.
+    let mut current: HashMap<String, Option<Digest>> = HashMap::new();
+    let mut list = Vec::with_capacity(selected.len());
+    for view in selected {
+        let sizes = match size {
+            false => None,
+            true => match cx.containers.sizes(view.id()).await {
+                Ok(sizes) => Some(sizes),
+                Err(e) if e.kind() == ErrorKind::NotFound => continue, // removed meanwhile
+                Err(e) => return Err(e),
+            },
+        };
+        let name = &view.spec.config.image;
+        let id = match current.get(name) {
+            Some(id) => id,
+            None => current.entry(name.clone()).or_insert(cx.images.get(name).ok().map(|i| i.id.clone())),
+        };
+        // The name as given, unless it means another image by now.
+        let image = if id.as_ref() == Some(&view.spec.image) { name.clone() } else { view.spec.image.to_string() };
+        list.push(summary::shape(&view, image, sizes, now, api));
+    }
+    Ok(list)
 }

@@ -94,7 +94,7 @@ impl Selection {
 
     fn matches(&self, c: &ContainerView) -> bool {
         let (f, config) = (&self.filters, &c.spec.config);
-        let health = f.exact("health", "none");
+        let health = f.exact("health", c.state.health_word());
         let exited = self.exited.is_empty() || c.state.status() == Status::Exited && self.exited.contains(&c.state.exit_code);
         !self.tasks_only
             && health

@@ -1,7 +1,10 @@
 //! The sentence of `docker ps`: `Up 3 minutes`, `Exited (0) 2 hours ago`.
 
 use std::time::Duration;
-use wharf_engine::containers::{ContainerState, Status};
+use wharf_engine::containers::{
+    ContainerState, Status,
+    health::{Health, HealthStatus},
+};
 use wharf_types::Timestamp;
 
 /// The state in words.
@@ -10,11 +13,19 @@ pub fn text(state: &ContainerState, now: Timestamp) -> String {
     match state.status() {
         Status::Paused => format!("Up {} (Paused)", since(state.started_at)),
         Status::Restarting => format!("Restarting ({}) {} ago", state.exit_code, since(state.finished_at)),
-        Status::Running => format!("Up {}", since(state.started_at)),
+        Status::Running => format!("Up {}{}", since(state.started_at), state.health.as_ref().map_or("", health)),
         Status::Removing => "Removal In Progress".to_owned(),
         Status::Created => "Created".to_owned(),
         Status::Exited if state.finished_at.is_none() => String::new(),
         Status::Exited => format!("Exited ({}) {} ago", state.exit_code, since(state.finished_at)),
+    }
+}
+
+fn health(health: &Health) -> &'static str {
+    match health.status {
+        HealthStatus::Starting => " (health: starting)",
+        HealthStatus::Healthy => " (healthy)",
+        HealthStatus::Unhealthy => " (unhealthy)",
     }
 }
 
@@ -77,6 +88,10 @@ mod tests {
         assert_eq!(text(&ContainerState::default(), now), "Created");
         assert_eq!(text(&up, now), "Up 3 minutes");
         assert_eq!(text(&ContainerState { paused: true, ..up.clone() }, now), "Up 3 minutes (Paused)");
+        let with = |status| ContainerState { health: Some(Health { status, ..Health::default() }), ..up.clone() };
+        assert_eq!(text(&with(HealthStatus::Starting), now), "Up 3 minutes (health: starting)");
+        assert_eq!(text(&with(HealthStatus::Healthy), now), "Up 3 minutes (healthy)");
+        assert_eq!(text(&ContainerState { paused: true, ..with(HealthStatus::Unhealthy) }, now), "Up 3 minutes (Paused)");
         let waiting = ContainerState { restarting: true, exit_code: 1, finished_at: ago(5), ..up };
         assert_eq!(text(&waiting, now), "Restarting (1) 5 seconds ago");
         assert_eq!(text(&ContainerState { exit_code: 137, finished_at: ago(3600), ..base.clone() }, now), "Exited (137) About an hour ago");

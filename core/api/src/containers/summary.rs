@@ -29,8 +29,10 @@ pub fn shape(view: &ContainerView, image: String, sizes: Option<(u64, u64)>, now
             network_mode: spec.host_config.network_mode.clone(),
             annotations: if version.before(46) { Default::default() } else { spec.host_config.annotations.clone() },
         },
-        // Health checks are refused at create, so every container is without one.
-        health: version.since(52).then(|| HealthSummary { status: "none".to_owned(), failing_streak: 0 }),
+        health: version.since(52).then(|| HealthSummary {
+            status: view.state.health_word().to_owned(),
+            failing_streak: view.state.health.as_ref().map_or(0, |h| h.failing_streak),
+        }),
         network_settings: NetworkSettingsSummary { networks: networks::endpoints(view) },
         mounts: spec.mounts.clone(),
     }

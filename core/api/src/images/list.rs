@@ -45,25 +45,35 @@ impl Endpoint for List {
     }
 
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let selection = Selection::resolve(input.filters, &cx.images, Timestamp::now())?;
-        let mut images = cx.images.list();
-        images.sort_by_key(|i| std::cmp::Reverse(created(i)));
-        let parents: HashSet<_> = images.iter().filter_map(|i| i.parent.clone()).collect();
-        let users = if input.api.since(51) { users(cx) } else { HashMap::new() };
-        let shared = if input.shared_size { shared_chains(&images) } else { HashSet::new() };
-        let selected = images.iter().filter(|i| input.all || !is_intermediate(i, &parents));
-        let list = selected.filter_map(|image| {
-            let mut summary = shape(image, selection.names(image)?, input.api);
-            if input.api.since(51) {
-                summary.containers = users.get(&image.id).copied().unwrap_or(0);
-            }
-            if input.shared_size {
-                summary.shared_size = shared_size(image, &shared).cast_signed();
-            }
-            Some(summary)
-        });
-        Ok(Json(list.collect()))
+        let api = input.api;
+        summaries(cx, input, api.since(51)).map(Json)
     }
+}
+
+/// All images but intermediate ones, with what `/system/df` tells of them.
+pub fn in_use(cx: &Cx, api: ApiVersion) -> Result<Vec<ImageSummary>> {
+    summaries(cx, Input { all: false, shared_size: true, filters: Filters::default(), api }, true)
+}
+
+fn summaries(cx: &Cx, input: Input, count_users: bool) -> Result<Vec<ImageSummary>> {
+    let selection = Selection::resolve(input.filters, &cx.images, Timestamp::now())?;
+    let mut images = cx.images.list();
+    images.sort_by_key(|i| std::cmp::Reverse(created(i)));
+    let parents: HashSet<_> = images.iter().filter_map(|i| i.parent.clone()).collect();
+    let users = if count_users { users(cx) } else { HashMap::new() };
+    let shared = if input.shared_size { shared_chains(&images) } else { HashSet::new() };
+    let selected = images.iter().filter(|i| input.all || !is_intermediate(i, &parents));
+    let list = selected.filter_map(|image| {
+        let mut summary = shape(image, selection.names(image)?, input.api);
+        if count_users {
+            summary.containers = users.get(&image.id).copied().unwrap_or(0);
+        }
+        if input.shared_size {
+            summary.shared_size = shared_size(image, &shared).cast_signed();
+        }
+        Some(summary)
+    });
+    Ok(list.collect())
 }
 
 /// How many containers each image has.

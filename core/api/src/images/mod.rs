@@ -1,9 +1,12 @@
 //! Images.
 
 pub mod create;
+pub mod history;
 pub mod inspect;
 pub mod list;
 pub mod load;
+pub mod prune;
 pub mod remove;
+pub mod save;
 mod select;
 pub mod tag;

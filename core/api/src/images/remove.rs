@@ -38,10 +38,14 @@ impl Endpoint for Remove {
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let removed = cx.images.remove(&input.name, input.force, input.noprune).await?;
-        let line = |r| match r {
-            Removed::Untagged(untagged) => ImageDelete { untagged, ..ImageDelete::default() },
-            Removed::Deleted(id) => ImageDelete { deleted: id.to_string(), ..ImageDelete::default() },
-        };
         Ok(Json(removed.into_iter().map(line).collect()))
+    }
+}
+
+/// One line of the answer.
+pub fn line(removed: Removed) -> ImageDelete {
+    match removed {
+        Removed::Untagged(untagged) => ImageDelete { untagged, ..ImageDelete::default() },
+        Removed::Deleted(id) => ImageDelete { deleted: id.to_string(), ..ImageDelete::default() },
     }
 }

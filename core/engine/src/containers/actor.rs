@@ -5,8 +5,14 @@
 //! [`Actor::commit`], which stores it and publishes the new view. A slow stop never blocks a kill: stopping is a state with a
 //! deadline, not a wait.
 
+mod health;
+mod pause;
+mod update;
+
 use super::{
-    ContainerSpec, ContainerState, ContainerView, RemoveOptions, StopOptions, launch,
+    ContainerSpec, ContainerState, ContainerView, RemoveOptions, StopOptions,
+    health::{self as checks, HealthStatus, ProbeResult},
+    launch,
     launch::Launched,
     restart::{Backoff, Ended},
     shared::{Shared, blocking},
@@ -20,6 +26,7 @@ use tokio::{
     sync::{broadcast, mpsc, oneshot, watch},
     time::Instant,
 };
+use wharf_api_types::container::HostConfig;
 use wharf_runtime::task::{AttachRequest, Attached, Task, TaskEvent};
 use wharf_shim_proto::ExitRecord;
 use wharf_types::{ContainerName, Error, ErrorKind, Result, Signal, Timestamp};
@@ -49,6 +56,14 @@ pub enum Command {
     Kill(Signal, Reply<()>),
     /// Remove it.
     Remove(RemoveOptions, Reply<()>),
+    /// A health check was run; answered with what that means.
+    Probed(ProbeResult, Reply<HealthStatus>),
+    /// Give it other limits or another restart policy; answered with warnings.
+    Update(Box<HostConfig>, Reply<Vec<String>>),
+    /// Freeze it.
+    Pause(Reply<()>),
+    /// Let it go on.
+    Unpause(Reply<()>),
     /// Give it a name that was reserved.
     Rename(ContainerName, Reply<()>),
     /// Join its streams now, or right before its process runs.
@@ -101,7 +116,10 @@ pub struct Actor {
     exits: u64,
     out: watch::Sender<Published>,
     commands: mpsc::Receiver<Command>,
+    /// The other end of `commands`, for tasks that report.
+    myself: mpsc::WeakSender<Command>,
     running: Option<Running>,
+    health: Option<checks::Monitor>,
     parked: Vec<(AttachRequest, Reply<Attached>)>,
     backoff: Backoff,
     restart_at: Option<Instant>,
@@ -138,7 +156,7 @@ impl Actor {
             removal_failures: (0, None),
         };
         let (out, published) = watch::channel(first);
-        let actor = Self {
+        let mut actor = Self {
             shared: shared.clone(),
             spec,
             state,
@@ -146,7 +164,9 @@ impl Actor {
             exits: 0,
             out,
             commands,
+            myself: commands_in.downgrade(),
             running,
+            health: None,
             parked: Vec::new(),
             backoff: Backoff::default(),
             restart_at: boot_start.then(Instant::now),
@@ -156,6 +176,7 @@ impl Actor {
             give_up_at: None,
         };
         shared.index.insert(id, super::index::Handle { commands: commands_in, published });
+        actor.watch_health();
         tokio::spawn(actor.run());
     }
 
@@ -198,6 +219,10 @@ impl Actor {
             Command::Stop { how, restart, by_daemon, reply } => return self.stop(how, restart, by_daemon, reply).await,
             Command::Kill(signal, reply) => return self.kill(signal, reply).await,
             Command::Remove(how, reply) => return self.remove_command(how, reply).await,
+            Command::Probed(result, reply) => drop(reply.send(self.probed(result).await)),
+            Command::Update(change, reply) => drop(reply.send(self.update(&change).await)),
+            Command::Pause(reply) => drop(reply.send(self.pause().await)),
+            Command::Unpause(reply) => drop(reply.send(self.unpause().await)),
             Command::Rename(name, reply) => {
                 let _ = reply.send(self.rename(name).await);
             }
@@ -236,9 +261,11 @@ impl Actor {
                     finished_at: self.state.finished_at,
                     restart_count: self.state.restart_count,
                     endpoint,
+                    health: self.initial_health(),
                     ..ContainerState::default()
                 };
                 self.running = Some(Running::new(task));
+                self.watch_health();
                 self.commit().await;
                 self.event("start", []);
                 Ok(())
@@ -292,10 +319,11 @@ impl Actor {
             return Next::Go;
         }
         let signal = how.signal.unwrap_or_else(|| stop_signal(&self.spec));
-        let timeout = how.timeout.or(self.spec.config.stop_timeout).unwrap_or(self.shared.config.default_stop_timeout);
+        let timeout = how.timeout.or(self.spec.config.stop_timeout).unwrap_or_else(|| self.shared.live.load().default_stop_timeout);
         if let Err(e) = self.signal(signal).await {
             tracing::debug!(container = ?self.spec.id, error = %e, "stop signal not delivered");
         }
+        self.thaw_to_end().await;
         let kill_at = u64::try_from(timeout).ok().and_then(|secs| Instant::now().checked_add(Duration::from_secs(secs)));
         self.stopping = Some(Stopping { kill_at, restart, replies: vec![reply] });
         self.commit().await;
@@ -322,13 +350,15 @@ impl Actor {
         }
         // A signal that is not the explicitly chosen stop signal leaves the restart policy in force (dockerd's rule).
         let chosen = &self.spec.config.stop_signal;
-        if signal == Signal::KILL || chosen.is_empty() || signal == stop_signal(&self.spec) {
-            self.state.manually_stopped = true;
-        }
+        let ends = signal == Signal::KILL || chosen.is_empty() || signal == stop_signal(&self.spec);
+        self.state.manually_stopped |= ends;
         if self.running.is_none() {
             return self.cancel_restart(false, reply).await;
         }
         let sent = self.signal(signal).await;
+        if ends {
+            self.thaw_to_end().await;
+        }
         self.commit().await;
         match sent {
             Ok(()) if signal == Signal::KILL => {
@@ -400,6 +430,7 @@ impl Actor {
     }
 
     async fn exited(&mut self, record: Result<ExitRecord>) -> Next {
+        self.unwatch_health().await;
         let task = self.running.take().map(|r| r.task);
         let (record, task) = match record {
             Ok(record) => (record, task),
@@ -499,6 +530,7 @@ impl Actor {
         if let Err(e) = self.signal(Signal::KILL).await {
             tracing::warn!(container = ?self.spec.id, error = %e, "SIGKILL not delivered");
         }
+        self.thaw_to_end().await;
         self.publish();
         Next::Go
     }

@@ -3,6 +3,7 @@
 use super::{
     ContainerSpec, ContainerState, Containers, RemoveOptions,
     actor::{self, Actor, Adopted},
+    health::Check,
     launch,
     reconcile::{Action, Found, Recorded, action},
     restart::{self, Ended},
@@ -76,6 +77,7 @@ impl Containers {
         for one in booted {
             self.bring_back(one);
         }
+        self.thaw_interrupted().await;
         Ok(())
     }
 
@@ -145,6 +147,7 @@ async fn restore(shared: &Arc<Shared>, spec: ContainerSpec, tasks: &HashSet<Cont
             state.paused = paused;
             state.pid = task.pid();
             state.started_at = started_at.or(state.started_at);
+            state.health = Check::of(&spec.config).map(|_| state.health.take().unwrap_or_default().begin());
             save(shared, &spec.id, &state).await;
             restored_task = Some(task);
             None

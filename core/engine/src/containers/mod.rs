@@ -3,14 +3,19 @@
 //! Start with [`record`] (what is known of a container), then `actor.rs` (who changes it) and `launch.rs` (how one starts).
 
 mod actor;
+mod archive;
 mod boot;
+mod changes;
+mod commit;
 mod create;
 mod files;
+pub mod health;
 mod index;
 mod launch;
 mod plan;
 mod reconcile;
 pub mod record;
+mod report;
 mod restart;
 mod security;
 mod shared;
@@ -21,14 +26,18 @@ mod undo;
 mod wait;
 mod workdir;
 
-pub(crate) use actor::attributes;
+pub(crate) use actor::{Published, attributes};
+pub use archive::ExtractOptions;
+pub use commit::CommitRequest;
 pub use index::Index;
 pub use record::{ContainerSpec, ContainerState, ContainerView, Status};
+pub use report::ActorReport;
 pub use shared::Shared;
 pub(crate) use shared::{SPEC_FILE, blocking};
 pub use streams::{AttachOptions, AttachedIo, Attachment, LogOutput, LogRequest};
 pub use top::Top;
 pub use wait::{WaitCondition, WaitOutcome, Waiter};
+pub use wharf_layers::{archive::PathStat, diff::Change};
 
 use actor::{Command, Reply};
 use index::Handle;
@@ -40,8 +49,8 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::sync::oneshot;
-use wharf_api_types::container::ContainerCreate;
+use tokio::sync::{oneshot, watch};
+use wharf_api_types::container::{ContainerCreate, HostConfig};
 use wharf_types::{ContainerId, ContainerName, Error, ErrorKind, Result, Signal, error::Context as _};
 
 /// The service. Every method that takes `name` accepts a full id, a name (with or without slash) or a unique id prefix, and
@@ -223,6 +232,36 @@ impl Containers {
         self.ask(&self.handle(name)?, |reply| Command::Kill(signal.unwrap_or(Signal::KILL), reply)).await
     }
 
+    /// Changes its limits, at once when it runs, and its restart policy. Zero in `change` leaves a setting as it is. Answers
+    /// with warnings for the user.
+    ///
+    /// # Errors
+    /// 400 for a bad value, 409 for one that does not go with the others, 500 when the kernel refuses.
+    pub async fn update(&self, name: &str, change: HostConfig) -> Result<Vec<String>> {
+        self.ask(&self.handle(name)?, |reply| Command::Update(Box::new(change), reply)).await
+    }
+
+    /// Freezes all its processes.
+    ///
+    /// # Errors
+    /// 409 when it does not run, is paused already, or waits for a restart.
+    pub async fn pause(&self, name: &str) -> Result<()> {
+        self.ask(&self.handle(name)?, Command::Pause).await
+    }
+
+    /// Lets them go on.
+    ///
+    /// # Errors
+    /// 500 when it is not paused.
+    pub async fn unpause(&self, name: &str) -> Result<()> {
+        self.ask(&self.handle(name)?, Command::Unpause).await
+    }
+
+    /// What a container's actor publishes, now and from now on.
+    pub(crate) fn watch(&self, name: &str) -> Result<watch::Receiver<Published>> {
+        Ok(self.handle(name)?.published)
+    }
+
     /// Registers a wait.
     ///
     /// # Errors
@@ -322,7 +361,7 @@ impl Containers {
     /// own patience. Returns once all are down or handed over.
     pub async fn shutdown(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
-        if self.shared.config.live_restore {
+        if self.shared.live.load().live_restore {
             return;
         }
         let stops = self.shared.index.all().into_iter().filter(|h| h.published.borrow().view.state.running).map(|handle| async move {
@@ -338,13 +377,19 @@ impl Containers {
     /// The longest that [`Containers::shutdown`] should take, in seconds: dockerd's rule, the larger of the configured
     /// timeout and the most patient running container's own plus 5; none without limit.
     pub fn shutdown_timeout(&self) -> Option<u64> {
-        let mut seconds = u64::try_from(self.shared.config.shutdown_timeout).ok()?;
+        let live = self.shared.live.load();
+        let mut seconds = u64::try_from(live.shutdown_timeout).ok()?;
         for view in self.list().into_iter().filter(|v| v.state.running) {
-            let own = view.spec.config.stop_timeout.unwrap_or(self.shared.config.default_stop_timeout);
+            let own = view.spec.config.stop_timeout.unwrap_or(live.default_stop_timeout);
             seconds = seconds.max(u64::try_from(own).ok()?.saturating_add(5));
         }
         Some(seconds)
     }
+}
+
+/// What cannot be done between two runs.
+pub(crate) fn restarting(id: &ContainerId) -> Error {
+    Error::conflict(format!("container {id} is restarting, wait until the container is running"))
 }
 
 struct Pruning<'a>(&'a AtomicBool);

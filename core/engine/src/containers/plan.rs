@@ -3,7 +3,7 @@
 //! [`draft`] is also run at create, where it only checks: what starts later is what was judged then.
 
 use super::{ContainerSpec, files, security, shared::Shared};
-use crate::{EngineConfig, config::BUILTIN_RUNTIME};
+use crate::{EngineConfig, Reloadable, config::BUILTIN_RUNTIME};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -182,7 +182,7 @@ pub fn build(
     }
     let launch = Launch {
         id: spec.id.clone(),
-        runtime: runtime(&shared.config, &host.runtime)?,
+        runtime: runtime(&shared.live.load(), &host.runtime)?,
         runtime_root: shared.config.exec_root.join("oci"),
         tty: spec.config.tty,
         console_size: (host.console_size != [0, 0]).then_some(host.console_size),
@@ -198,8 +198,8 @@ pub fn build(
 ///
 /// # Errors
 /// 400 `unknown or invalid runtime name: X`.
-pub fn runtime(config: &EngineConfig, name: &str) -> Result<RuntimeKind> {
-    match config.runtimes.get(name) {
+pub fn runtime(live: &Reloadable, name: &str) -> Result<RuntimeKind> {
+    match live.runtimes.get(name) {
         Some(runtime) => Ok(RuntimeKind::External { path: runtime.path.clone(), args: runtime.args.clone() }),
         None if name == BUILTIN_RUNTIME => Ok(RuntimeKind::Builtin),
         None => Err(Error::invalid(format!("unknown or invalid runtime name: {name}"))),
@@ -391,7 +391,8 @@ fn ulimits(config: &EngineConfig, host: &HostConfig) -> Result<Vec<wharf_runtime
     named.values().map(|u| limits::ulimit(&u.name, u.soft, u.hard)).collect()
 }
 
-fn resource_request(host: &HostConfig) -> limits::ResourceRequest {
+/// The limits that a container has.
+pub fn resource_request(host: &HostConfig) -> limits::ResourceRequest {
     let rates = |list: &Option<Vec<ThrottleDevice>>| list.iter().flatten().map(|d| (PathBuf::from(&d.path), d.rate)).collect();
     limits::ResourceRequest {
         memory: host.memory,

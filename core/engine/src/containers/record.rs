@@ -1,5 +1,6 @@
 //! What is known of a container: its durable specification, its state, and the view that readers get.
 
+use super::health::Health;
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, sync::Arc};
 use wharf_api_types::{
@@ -78,6 +79,8 @@ pub struct ContainerState {
     pub restart_count: u32,
     /// Stopped by hand: `unless-stopped` stays down over a daemon restart.
     pub manually_stopped: bool,
+    /// What its health check found; none without one, and before the first start.
+    pub health: Option<Health>,
     /// Its place in the default network: a runtime fact, kept under the exec root.
     #[serde(skip)]
     pub endpoint: Option<Endpoint>,
@@ -115,6 +118,11 @@ impl Status {
 }
 
 impl ContainerState {
+    /// Health in a word, as filters and lists have it.
+    pub fn health_word(&self) -> &'static str {
+        self.health.as_ref().map_or("none", |h| h.status.as_str())
+    }
+
     /// The one word for this state, tested in dockerd's order: paused, restarting, running, removing, created, exited.
     pub fn status(&self) -> Status {
         match self {

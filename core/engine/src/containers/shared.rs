@@ -1,7 +1,8 @@
 //! What every container's actor uses: the crates below, by handle.
 
 use super::{ContainerSpec, ContainerState, index::Index};
-use crate::{EngineConfig, Events, Images, execs::ExecTable};
+use crate::{EngineConfig, Events, Images, Reloadable, execs::ExecTable};
+use arc_swap::ArcSwap;
 use std::{
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
@@ -16,6 +17,8 @@ use wharf_types::{ContainerId, Result, error::Context as _};
 pub struct Shared {
     /// Settings.
     pub config: EngineConfig,
+    /// Settings that a reload replaces.
+    pub live: ArcSwap<Reloadable>,
     /// What the host can do, for specs.
     pub host: HostFacts,
     /// Root file systems.

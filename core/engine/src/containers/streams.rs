@@ -109,7 +109,7 @@ impl Containers {
             return Err(Error::conflict(format!("container {} is paused, unpause the container before attach", view.id())));
         }
         if view.state.restarting {
-            return Err(Error::conflict(format!("container {} is restarting, wait until the container is running", view.id())));
+            return Err(super::restarting(view.id()));
         }
         let log = if how.logs { self.log_file(&view.spec)?.map(|file| (file, how)) } else { None };
         let live = if how.stream {

@@ -27,6 +27,12 @@ pub async fn sweep(shared: &Arc<Shared>, known: HashSet<ContainerId>, live: Hash
                 tracing::error!(container = ?id, error = %e, "not removed");
             }
         }
+        // A copy out of a stopped container that a crash interrupted.
+        for id in s.layers.rw_ids().into_iter().filter(|id| !live.contains(id)) {
+            if let Err(e) = s.layers.unmount(&id) {
+                tracing::error!(container = ?id, error = %e, "left mounted");
+            }
+        }
         let dir = s.config.exec_root.join("netns");
         for name in netns::list(&dir)?.into_iter().filter(|name| !live.contains(name.as_str())) {
             netns::delete(&dir.join(name))?;

@@ -94,9 +94,9 @@ impl Applier {
 
     /// The target must be in this layer; its own last component is not followed.
     fn hard_link(&mut self, entry: &Entry, parent: &OwnedFd, name: &[u8]) -> io::Result<()> {
-        let target = path::clean(&entry.link)?;
+        let target = path::join(&self.base, &path::clean(&entry.link)?);
         let missing = |e: Errno| match e {
-            Errno::NOENT => invalid(format!("hard link to {}, which is not in this layer", String::from_utf8_lossy(&entry.link))),
+            Errno::NOENT => invalid(format!("hard link to {}, which is not there", String::from_utf8_lossy(&entry.link))),
             e => e.into(),
         };
         let (dir, target_name) = path::split(&target).ok_or_else(|| invalid("hard link to the root"))?;
@@ -141,6 +141,20 @@ impl Applier {
             }
         }
         Ok(fs::ftruncate(&*file, entry.size)?)
+    }
+}
+
+/// Refuses a directory where something else is, and the other way round.
+pub(super) fn check_kind(parent: &OwnedFd, path: &[u8], name: &[u8], entry: &Entry) -> io::Result<()> {
+    let there = match fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(()),
+        other => FileType::from_raw_mode(other?.st_mode),
+    };
+    let path = String::from_utf8_lossy(path);
+    match (there == FileType::Directory, entry.kind == Kind::Dir) {
+        (true, false) => Err(invalid(format!("cannot overwrite directory \"/{path}\" with non-directory"))),
+        (false, true) => Err(invalid(format!("cannot overwrite non-directory \"/{path}\" with directory"))),
+        _ => Ok(()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Turning a layer tar into files below one directory.
 //!
 //! The tar is hostile until proven otherwise: every path is resolved by the kernel inside the root (`openat2` with
-//! `RESOLVE_IN_ROOT`), and the last component is never followed. Start with [`apply`].
+//! `RESOLVE_IN_ROOT`), and the last component is never followed. Start with [`apply`]; [`unpack_into`] does the same for an archive
+//! that is no layer.
 
 mod create;
-mod path;
-mod whiteout;
+pub(crate) mod path;
+pub(crate) mod whiteout;
 
 use crate::tar::{Entry, Kind, TarReader};
 use rustix::{
@@ -29,6 +30,17 @@ pub enum Whiteouts {
     Overlay,
     /// The directory holds the layers below as well: the files are deleted.
     Delete,
+    /// The tar is no layer: these are names like others.
+    Keep,
+}
+
+/// How [`unpack_into`] treats what it finds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct UnpackOptions {
+    /// Owner and group of everything, instead of those in the tar.
+    pub owner: Option<(u32, u32)>,
+    /// A directory is not replaced by something else, nor something else by a directory.
+    pub keep_kinds: bool,
 }
 
 /// Owner and mode that the tar gave the root directory itself.
@@ -65,27 +77,29 @@ pub fn apply(root: &Path, stream: &mut dyn Read, whiteouts: Whiteouts) -> Result
     let root = fs::open(root, flags, Mode::empty()).context(format_args!("open {}", root.display()))?;
     let mut hashing = Hashing { inner: stream, sum: Sha256::new() };
     let mut tar = TarReader::new(BufReader::with_capacity(BUFFER, &mut hashing));
-    let mut applier = Applier {
-        root,
-        whiteouts,
-        parent: None,
-        directories: Vec::new(),
-        made: HashSet::new(),
-        buffer: vec![0; BUFFER],
-        size: 0,
-        root_attributes: None,
-    };
-    while let Some(entry) = tar.next_entry().map_err(|e| Error::invalid(format!("invalid layer tar: {e}")).with_source(e))? {
-        applier.entry(&entry, &mut tar).map_err(|e| failed(&entry.path, e))?;
-    }
-    applier.finish_directories()?;
+    let mut applier = Applier::new(root, whiteouts);
+    applier.run(&mut tar, "apply layer")?;
     let (size, root) = (applier.size, applier.root_attributes);
     io::copy(&mut tar.into_inner(), &mut io::sink()).context("read layer")?;
     Ok(Applied { digest: Digest::from_sha256(&hashing.sum.finalize()), size, root })
 }
 
-fn failed(path: &[u8], e: io::Error) -> Error {
-    let text = format!("apply layer: {}: {e}", String::from_utf8_lossy(path));
+/// Unpacks the tar `stream` into the existing directory `dir` (a path inside `root`); links that it meets lead within `root`. The
+/// directory itself keeps its attributes.
+///
+/// # Errors
+/// As [`apply`].
+pub fn unpack_into(root: OwnedFd, dir: &[u8], stream: &mut dyn Read, options: UnpackOptions) -> Result<()> {
+    let invalid = |e: io::Error| Error::invalid(e.to_string());
+    let mut tar = TarReader::new(BufReader::with_capacity(BUFFER, stream));
+    let base = path::clean(dir).map_err(invalid)?;
+    let mut applier = Applier { base, options, ..Applier::new(root, Whiteouts::Keep) };
+    applier.run(&mut tar, "unpack")?;
+    io::copy(&mut tar.into_inner(), &mut io::sink()).context("read archive").map(drop)
+}
+
+fn failed(what: &str, path: &[u8], e: io::Error) -> Error {
+    let text = format!("{what}: {}: {e}", String::from_utf8_lossy(path));
     let full = matches!(e.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EIO | libc::EPERM | libc::EROFS | libc::EMFILE));
     if full { Error::system(text) } else { Error::invalid(text) }.with_source(e)
 }
@@ -93,6 +107,9 @@ fn failed(path: &[u8], e: io::Error) -> Error {
 struct Applier {
     root: OwnedFd,
     whiteouts: Whiteouts,
+    /// Where in the root the tar begins.
+    base: Vec<u8>,
+    options: UnpackOptions,
     /// The directory of the last entry: the next one is mostly in the same.
     parent: Option<(Vec<u8>, Rc<OwnedFd>)>,
     /// Times of directories, set at the end because every new child changes them.
@@ -108,16 +125,48 @@ const DIR_FLAGS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CL
 const IN_ROOT: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
 
 impl Applier {
+    fn new(root: OwnedFd, whiteouts: Whiteouts) -> Self {
+        Self {
+            root,
+            whiteouts,
+            base: Vec::new(),
+            options: UnpackOptions::default(),
+            parent: None,
+            directories: Vec::new(),
+            made: HashSet::new(),
+            buffer: vec![0; BUFFER],
+            size: 0,
+            root_attributes: None,
+        }
+    }
+
+    /// Applies every entry; `what` is being done, for errors.
+    fn run<R: Read>(&mut self, tar: &mut TarReader<R>, what: &str) -> Result<()> {
+        while let Some(mut entry) = tar.next_entry().map_err(|e| Error::invalid(format!("{what}: {e}")).with_source(e))? {
+            if let Some((uid, gid)) = self.options.owner {
+                (entry.uid, entry.gid) = (uid, gid);
+            }
+            self.entry(&entry, tar).map_err(|e| failed(what, &entry.path, e))?;
+        }
+        self.finish_directories()
+    }
+
     fn entry<R: Read>(&mut self, entry: &Entry, tar: &mut TarReader<R>) -> io::Result<()> {
-        let path = path::clean(&entry.path)?;
-        let Some((dir, name)) = path::split(&path) else { return self.root_entry(entry) };
-        if whiteout::is_bookkeeping(&path) {
+        let is_layer = self.whiteouts != Whiteouts::Keep;
+        let path = path::join(&self.base, &path::clean(&entry.path)?);
+        let Some((dir, name)) = path::split(&path).filter(|_| path != self.base) else {
+            return if is_layer { self.root_entry(entry) } else { Ok(()) };
+        };
+        if is_layer && whiteout::is_bookkeeping(&path) {
             return Ok(());
         }
-        if let Some(hidden) = name.strip_prefix(whiteout::PREFIX) {
+        if let Some(hidden) = name.strip_prefix(whiteout::PREFIX).filter(|_| is_layer) {
             return self.whiteout(dir, hidden);
         }
         let parent = self.parent(dir)?;
+        if self.options.keep_kinds {
+            create::check_kind(&parent, &path, name, entry)?;
+        }
         self.create(entry, &parent, dir, name, tar)?;
         self.note(&path);
         if entry.kind == Kind::Dir {
@@ -188,8 +237,10 @@ impl Applier {
         for (path, times) in self.directories.iter().rev() {
             let path: &[u8] = if path.is_empty() { b"." } else { path };
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            // In a layer no directory is reached over a link, unless a later entry replaced one by it.
+            let resolve = if self.whiteouts == Whiteouts::Keep { IN_ROOT } else { IN_ROOT | ResolveFlags::NO_SYMLINKS };
             // A later entry may have replaced it by something else.
-            if let Ok(dir) = fs::openat2(&self.root, path, flags, Mode::empty(), IN_ROOT | ResolveFlags::NO_SYMLINKS) {
+            if let Ok(dir) = fs::openat2(&self.root, path, flags, Mode::empty(), resolve) {
                 fs::futimens(&dir, times).context("apply layer: set times")?;
             }
         }

@@ -6,7 +6,7 @@ use std::io;
 ///
 /// # Errors
 /// When `..` leads out of the root.
-pub(super) fn clean(path: &[u8]) -> io::Result<Vec<u8>> {
+pub(crate) fn clean(path: &[u8]) -> io::Result<Vec<u8>> {
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in path.split(|b| *b == b'/') {
         match part {
@@ -21,7 +21,7 @@ pub(super) fn clean(path: &[u8]) -> io::Result<Vec<u8>> {
 }
 
 /// Directory and name of a clean path; `None` for the root.
-pub(super) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     if path.is_empty() {
         return None;
     }
@@ -31,9 +31,12 @@ pub(super) fn split(path: &[u8]) -> Option<(&[u8], &[u8])> {
     })
 }
 
-/// Joins a directory and a name.
-pub(super) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
-    if dir.is_empty() { name.to_vec() } else { [dir, name].join(&b'/') }
+/// Joins a directory and a name; either may be empty.
+pub(crate) fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
+    match (dir, name) {
+        (b"", path) | (path, b"") => path.to_vec(),
+        _ => [dir, name].join(&b'/'),
+    }
 }
 
 #[cfg(test)]

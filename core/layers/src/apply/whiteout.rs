@@ -8,7 +8,7 @@ use rustix::{
 use std::{io, os::fd::AsFd};
 
 /// Names a whiteout.
-pub(super) const PREFIX: &[u8] = b".wh.";
+pub(crate) const PREFIX: &[u8] = b".wh.";
 /// What is left of an opaque directory's mark, `.wh..wh..opq`, behind [`PREFIX`].
 const OPAQUE: &[u8] = b".wh..opq";
 /// AUFS' own files, which are no content.
@@ -20,7 +20,7 @@ pub(super) fn is_bookkeeping(path: &[u8]) -> bool {
 }
 
 /// Whether this is overlayfs' mark for a hidden file.
-pub(super) fn is_mark(st: &Stat) -> bool {
+pub(crate) fn is_mark(st: &Stat) -> bool {
     FileType::from_raw_mode(st.st_mode) == FileType::CharacterDevice && st.st_rdev == 0
 }
 
@@ -37,7 +37,8 @@ impl Applier {
                 self.make_opaque(dir)
             }
             Whiteouts::Overlay => self.mark(dir, hidden),
-            Whiteouts::Delete => {
+            // With `Keep` this is never asked.
+            Whiteouts::Delete | Whiteouts::Keep => {
                 self.forget_parent();
                 let target = if opaque { dir.to_vec() } else { path::join(dir, hidden) };
                 self.prune(&target, opaque)

@@ -5,22 +5,23 @@ use crate::{mounts::OverlayMount, tar::tests::Maker};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 use std::{
     os::unix::fs::{FileTypeExt, MetadataExt},
+    sync::Arc,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
 struct Fixture {
-    layers: Layers,
+    layers: Arc<Layers>,
     tmp: tempfile::TempDir,
 }
 
 impl Fixture {
     fn new(driver: &str) -> Self {
         let tmp = tempfile::tempdir().unwrap();
-        Self { layers: Layers::open(tmp.path(), driver).unwrap(), tmp }
+        Self { layers: Arc::new(Layers::open(tmp.path(), driver).unwrap()), tmp }
     }
     fn reopen(&mut self) {
         let driver = self.layers.driver().to_owned();
-        self.layers = Layers::open(self.tmp.path(), &driver).unwrap();
+        self.layers = Arc::new(Layers::open(self.tmp.path(), &driver).unwrap());
     }
     fn stack(&self, tars: Vec<Maker>) -> Digest {
         let mut top: Option<Digest> = None;
@@ -311,4 +312,98 @@ fn mounts_stay_private_where_the_host_shares_them() {
     }
     unmount(peer.path(), UnmountFlags::DETACH).unwrap();
     unmount(tmp.path(), UnmountFlags::empty()).unwrap();
+}
+
+/// What a container does to `stack_of_everything`.
+fn live_in(root: &Path) {
+    let write = |path: &str, text: &str| std::fs::write(root.join(path), text).unwrap();
+    write("etc/a", "changed");
+    write("new", "");
+    std::fs::create_dir_all(root.join("deep/er")).unwrap();
+    write("deep/er/file", "x");
+    std::fs::hard_link(root.join("deep/er/file"), root.join("deep/hard")).unwrap();
+    std::fs::remove_file(root.join("dir/y")).unwrap();
+    std::fs::remove_dir_all(root.join("opaque")).unwrap();
+    std::fs::create_dir(root.join("opaque")).unwrap();
+    write("opaque/other", "");
+    std::fs::remove_file(root.join("link")).unwrap();
+    std::fs::create_dir(root.join("link")).unwrap();
+    fs::chmod(root.join("top"), Mode::from_raw_mode(0o4711)).unwrap();
+    fs::setxattr(root.join("new"), "user.k", b"a\nb", fs::XattrFlags::empty()).unwrap();
+    // What a start makes.
+    for dir in ["proc", "dev/pts"] {
+        std::fs::create_dir_all(root.join(dir)).unwrap();
+    }
+    write("etc/hosts", "");
+}
+
+#[test]
+fn changes_are_told_and_become_a_layer() {
+    for driver in ["overlay2", "vfs"] {
+        let f = Fixture::new(driver);
+        let below = f.stack(stack_of_everything());
+        let (first, second) = (id(), id());
+        f.layers.create_rw(&first, Some(&below)).unwrap();
+        assert_eq!(f.layers.changes(&first).unwrap(), [], "{driver}");
+        let root = f.layers.mount(&first).unwrap();
+        live_in(&root);
+        let changes = f.layers.changes(&first).unwrap();
+        let told: Vec<_> = changes.iter().map(|c| format!("{:?} {}", c.kind, String::from_utf8_lossy(&c.path))).collect();
+        for expected in [
+            "Modified etc",
+            "Modified etc/a",
+            "Modified top",
+            "Added new",
+            "Added deep/er/file",
+            "Deleted dir/y",
+            "Modified link",
+            "Deleted opaque/new",
+        ] {
+            assert!(told.iter().any(|t| t == expected), "{driver}: {expected} is not in {told:?}");
+        }
+        assert!(!told.iter().any(|t| t.contains("proc") || t.contains("hosts") || t.contains("dev")), "{driver}: {told:?}");
+
+        let mut tar = Vec::new();
+        f.layers.pack_changes(&first, &mut tar).unwrap();
+        let mut again = Vec::new();
+        f.layers.pack_changes(&first, &mut again).unwrap();
+        assert!(tar == again, "the same tree gives the same bytes");
+        let diff_id = Digest::of(&tar);
+        let chain = Digest::of(format!("{below} {diff_id}").as_bytes());
+        f.layers.apply(Some(&below), &chain, &diff_id, &mut &tar[..]).unwrap();
+        f.layers.create_rw(&second, Some(&chain)).unwrap();
+        let (one, two) = (view(&root), view(&f.layers.mount(&second).unwrap()));
+        let managed = |line: &String| !line.starts_with("proc") && !line.starts_with("etc/hosts") && !line.starts_with("dev");
+        assert_eq!(one.into_iter().filter(managed).collect::<Vec<_>>(), two, "{driver}");
+        assert_eq!(f.layers.changes(&second).unwrap(), [], "{driver}");
+    }
+}
+
+#[test]
+fn a_borrowed_root_goes_when_nobody_needs_it() {
+    let f = Fixture::new("overlay2");
+    let below = f.stack(stack_of_everything());
+    let id = id();
+    f.layers.create_rw(&id, Some(&below)).unwrap();
+    let (one, two) = (f.layers.borrow(&id).unwrap(), f.layers.borrow(&id).unwrap());
+    drop(one);
+    assert!(f.layers.is_mounted(&id) && two.path().join("etc/a").exists());
+    drop(two);
+    assert!(!f.layers.is_mounted(&id));
+    // Started while it was borrowed: it stays.
+    let one = f.layers.borrow(&id).unwrap();
+    f.layers.mount(&id).unwrap();
+    drop(one);
+    assert!(f.layers.is_mounted(&id));
+    // Stopped while it is borrowed: it goes with the borrower.
+    let one = f.layers.borrow(&id).unwrap();
+    f.layers.unmount(&id).unwrap();
+    assert!(f.layers.is_mounted(&id));
+    drop(one);
+    assert!(!f.layers.is_mounted(&id));
+    // Removed while it is borrowed: it goes at once.
+    let one = f.layers.borrow(&id).unwrap();
+    f.layers.remove_rw(&id).unwrap();
+    assert!(!f.layers.is_mounted(&id) && !one.path().exists());
+    drop(one);
 }

@@ -1,10 +1,11 @@
-//! Reading a tar stream: ustar, GNU and PAX, with sparse files.
+//! Reading a tar stream: ustar, GNU and PAX, with sparse files; writing one is in [`write`].
 //!
 //! The `tar` crate's own iteration is not used because it splits PAX records at newlines, which binary extended attributes may
 //! contain, and does not expand PAX sparse files. Its header decoding is.
 
 mod pax;
 mod sparse;
+pub(crate) mod write;
 
 use pax::Pax;
 use std::io::{self, Read};

@@ -48,6 +48,10 @@ impl Snapshotter for Vfs {
         dir.join("rootfs")
     }
 
+    fn written(&self, _dir: &Path) -> Option<PathBuf> {
+        None
+    }
+
     fn mount(&self, dir: &Path, _layers: &[PathBuf]) -> Result<PathBuf> {
         let root = dir.join("rootfs");
         if root.is_dir() { Ok(root) } else { Err(Error::system(format!("{} is missing", root.display()))) }

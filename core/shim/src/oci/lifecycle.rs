@@ -19,7 +19,7 @@ pub fn run(call: &Invocation, verb: &Verb) -> Result<()> {
     match verb {
         Verb::Start => start(call),
         Verb::Pause => load(call)?.pause().map_err(failed),
-        Verb::Resume => load(call)?.resume().map_err(failed),
+        Verb::Resume => resume(call),
         Verb::Kill { signal, all } => kill(call, signal.parse()?, *all),
         Verb::Update { resources } => update(call, resources),
         Verb::Delete { force } => delete(call, *force),
@@ -38,6 +38,16 @@ pub fn load(call: &Invocation) -> Result<Container> {
 
 fn cgroup(call: &Invocation) -> Result<Cgroup> {
     Ok(Cgroup::named(&YoukiConfig::load(state_dir(call)).map_err(failed)?.cgroup_path))
+}
+
+/// Thaws. Not libcontainer's way, which makes the cgroup again when the container ended and was deleted meanwhile.
+fn resume(call: &Invocation) -> Result<()> {
+    let mut container = load(call)?;
+    if container.status() != ContainerStatus::Paused {
+        return Err(Error::conflict("cannot resume a container that is not paused"));
+    }
+    cgroup(call)?.thaw();
+    container.set_status(ContainerStatus::Running).save().map_err(failed)
 }
 
 fn start(call: &Invocation) -> Result<()> {
@@ -76,9 +86,9 @@ fn update(call: &Invocation, resources: &Path) -> Result<()> {
         container_name: call.id.clone(),
     })
     .map_err(failed)?;
-    manager
-        .apply(&ControllerOpt { resources: &resources, disable_oom_killer: false, oom_score_adj: None, freezer_state: None })
-        .map_err(failed)
+    // Not said means switched on: libcgroups writes this setting with every other one of memory.
+    let disable_oom_killer = resources.memory().as_ref().and_then(|m| m.disable_oom_killer()).unwrap_or(false);
+    manager.apply(&ControllerOpt { resources: &resources, disable_oom_killer, oom_score_adj: None, freezer_state: None }).map_err(failed)
 }
 
 /// Processes are killed and cgroups removed here: libcontainer sleeps where that takes a moment, and reads the mount table once for

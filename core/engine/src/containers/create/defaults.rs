@@ -1,7 +1,10 @@
 //! What a request leaves open and neither the image nor the user says: the daemon's defaults. Those that depend on the API
 //! version are filled in before, where the request is decoded.
 
-use crate::{EngineConfig, containers::restart};
+use crate::{
+    EngineConfig, Reloadable,
+    containers::{health, restart},
+};
 use wharf_api_types::container::{Config, HostConfig};
 use wharf_runtime::spec::{HostFacts, ResourcesPlan, default_masked_paths, default_readonly_paths};
 use wharf_types::{ContainerId, Error, Result, Signal};
@@ -13,7 +16,7 @@ const MAX_HOSTNAME: usize = 64;
 ///
 /// # Errors
 /// 400 for modes and policies that do not exist.
-pub fn fill(config: &EngineConfig, host: &mut HostConfig) -> Result<()> {
+pub fn fill(config: &EngineConfig, live: &Reloadable, host: &mut HostConfig) -> Result<()> {
     if matches!(host.network_mode.as_str(), "" | "default") {
         "bridge".clone_into(&mut host.network_mode);
     }
@@ -22,16 +25,16 @@ pub fn fill(config: &EngineConfig, host: &mut HostConfig) -> Result<()> {
         return Err(Error::invalid("can't create 'AutoRemove' container with restart policy"));
     }
     if host.runtime.is_empty() {
-        host.runtime.clone_from(&config.default_runtime);
+        host.runtime.clone_from(&live.default_runtime);
     }
     if host.shm_size == 0 {
-        host.shm_size = config.default_shm_size;
+        host.shm_size = live.default_shm_size;
     }
     if host.ipc_mode.is_empty() {
-        host.ipc_mode.clone_from(&config.default_ipc_mode);
+        host.ipc_mode.clone_from(&live.default_ipc_mode);
     }
     if host.cgroupns_mode.is_empty() {
-        host.cgroupns_mode.clone_from(&config.default_cgroupns_mode);
+        host.cgroupns_mode.clone_from(&live.default_cgroupns_mode);
     }
     fill_log(config, host);
     check_modes(host)
@@ -90,6 +93,9 @@ pub fn config(id: &ContainerId, config: &mut Config, host: &HostConfig) -> Resul
     }
     if !config.working_dir.is_empty() && !config.working_dir.starts_with('/') {
         return Err(Error::invalid(format!("the working directory '{}' is invalid, it needs to be an absolute path", config.working_dir)));
+    }
+    if let Some(health) = &config.healthcheck {
+        health::validate(health)?;
     }
     if host.annotations.contains_key("") {
         return Err(Error::invalid("invalid Annotations: the empty string is not permitted as an annotation key"));

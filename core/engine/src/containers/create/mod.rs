@@ -1,7 +1,7 @@
 //! `POST /containers/create`: check everything, make the layer, and commit by writing one document.
 
 mod defaults;
-mod merge;
+pub(super) mod merge;
 mod names;
 mod refuse;
 
@@ -78,7 +78,7 @@ fn compose(shared: &Shared, id: &ContainerId, image: &Image, rq: CreateRequest) 
     merge::merge(&mut config, image_config);
     let (path, args) = merge::command(&config)?;
     let named_hostname = !config.hostname.is_empty();
-    defaults::fill(&shared.config, &mut host)?;
+    defaults::fill(&shared.config, &shared.live.load(), &mut host)?;
     resolve_joined(shared, &mut host)?;
     refuse::unsupported_options(&config, &host)?;
     refuse::network_mode(&config, &host, named_hostname)?;
@@ -111,7 +111,7 @@ fn compose(shared: &Shared, id: &ContainerId, image: &Image, rq: CreateRequest) 
     }
     let log = &spec.host_config.log_config;
     wharf_logs::parse_options(&log.kind, &log.config)?;
-    plan::runtime(&shared.config, &spec.host_config.runtime)?;
+    plan::runtime(&shared.live.load(), &spec.host_config.runtime)?;
     for mount in spec.host_config.mounts.iter().filter(|m| m.kind == "bind") {
         plan::bind_source_exists(mount)?;
     }

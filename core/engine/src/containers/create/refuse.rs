@@ -24,9 +24,6 @@ pub fn unsupported_options(config: &Config, host: &HostConfig) -> Result<()> {
     if let Some(path) = config.volumes.iter().flatten().map(|(path, _)| path).next() {
         return Err(unsupported("volumes", path));
     }
-    if config.healthcheck.as_ref().is_some_and(|h| h.test.first().is_some_and(|kind| kind != "NONE")) {
-        return Err(unsupported("Healthcheck", "start the container with --no-healthcheck"));
-    }
     if !host.volume_driver.is_empty() {
         return Err(unsupported("VolumeDriver", &host.volume_driver));
     }

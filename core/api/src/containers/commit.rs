@@ -1,0 +1,67 @@
+//! `POST /commit`.
+
+use crate::{
+    Cx, authz,
+    endpoint::{Endpoint, Row},
+    reply::Created,
+    request::Request,
+};
+use serde::Serialize;
+use wharf_api_types::container::Config;
+use wharf_engine::containers::CommitRequest;
+use wharf_spi::authz::Target;
+use wharf_types::{Error, Result};
+
+/// Makes an image of a container.
+pub struct Commit;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Input {
+    container: String,
+    repo: Option<String>,
+    tag: String,
+    comment: String,
+    author: String,
+    pause: bool,
+    changes: Vec<String>,
+    config: Option<Config>,
+}
+
+/// The new image.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Answer {
+    id: String,
+}
+
+impl Endpoint for Commit {
+    const ROW: Row = Row::post("/commit", "container.commit");
+    type Input = Input;
+    type Output = Created<Answer>;
+
+    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+        let query = rq.query();
+        let text = |name| query.text(name).unwrap_or_default().to_owned();
+        let container = query.text("container").ok_or_else(|| Error::invalid("invalid name or ID supplied: \"\""))?.to_owned();
+        Ok(Input {
+            container,
+            repo: query.text("repo").map(str::to_owned),
+            tag: text("tag"),
+            comment: text("comment"),
+            author: text("author"),
+            pause: query.flag("pause") || (query.text("pause").is_none() && rq.api().since(13)),
+            changes: query.all("changes"),
+            config: rq.json().await?,
+        })
+    }
+    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+        authz::container(cx, &input.container)
+    }
+    async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
+        let Input { container, repo, tag, comment, author, pause, changes, config } = input;
+        let rq = CommitRequest { repo, tag, comment, author, pause, changes, config };
+        let id = cx.containers.commit(&container, rq).await?;
+        Ok(Created(Answer { id: id.to_string() }))
+    }
+}

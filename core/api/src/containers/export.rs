@@ -1,0 +1,36 @@
+//! `GET /containers/{id}/export`.
+
+use crate::{
+    Cx, authz,
+    endpoint::{Endpoint, Row},
+    reply::{Response, streaming},
+    request::Request,
+    stream::bytes,
+};
+use serde::Serialize;
+use wharf_spi::authz::Target;
+use wharf_types::Result;
+
+/// Sends a container's root file system as a tar.
+pub struct Export;
+
+#[derive(Serialize)]
+pub struct Input {
+    id: String,
+}
+
+impl Endpoint for Export {
+    const ROW: Row = Row::get("/containers/{id}/export", "container.export");
+    type Input = Input;
+    type Output = Response;
+
+    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+        Ok(Input { id: rq.path("id")? })
+    }
+    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+        authz::container(cx, &input.id)
+    }
+    async fn execute(cx: &Cx, input: Input) -> Result<Response> {
+        Ok(streaming("application/octet-stream", bytes(cx.containers.export(&input.id).await?)))
+    }
+}
