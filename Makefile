@@ -79,10 +79,11 @@ install: ## install into PREFIX (/usr/local), below DESTDIR; run `make build` fi
 	install -D -m 0755 $(TARGET)/release/wharf-shim $(LIBEXECDIR)/wharf-shim
 	install -d $(UNITDIR)
 	sed 's|@BINDIR@|$(PREFIX)/bin|' packaging/wharfd.service >$(UNITDIR)/wharfd.service
+	install -m 0644 packaging/wharfd.socket $(UNITDIR)/wharfd.socket
 	@echo "Start it with: systemctl daemon-reload && systemctl enable --now wharfd"
 
 uninstall: ## remove what install put there; data and configuration stay
-	rm -f $(BINDIR)/wharfd $(LIBEXECDIR)/wharf-shim $(UNITDIR)/wharfd.service
+	rm -f $(BINDIR)/wharfd $(LIBEXECDIR)/wharf-shim $(UNITDIR)/wharfd.service $(UNITDIR)/wharfd.socket
 	-rmdir $(LIBEXECDIR)
 
 clean: ## remove build results

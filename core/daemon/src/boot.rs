@@ -3,10 +3,11 @@
 
 use crate::{
     check::facts::Facts,
-    config::{Bridge, CgroupnsMode, Config, Host, IpcMode, Network, Runtimes, Seccomp, StorageDriver},
+    config::{Bridge, CgroupnsMode, Config, Flags, IpcMode, Network, Runtimes, Seccomp, StorageDriver},
     daemon::{Daemon, extensions},
-    listen,
+    listen::{self, Listener, Sockets, tls},
     pidfile::Pidfile,
+    reload::Reloader,
     shim_path,
 };
 use anyhow::Context as _;
@@ -20,7 +21,7 @@ use std::{
 use wharf_api::{Cx, Settings};
 use wharf_api_types::container::Ulimit;
 use wharf_engine::{
-    Engine, EngineConfig, Parts,
+    Engine, EngineConfig, Parts, Reloadable,
     config::{RuntimeConfig, SeccompDefault},
     system::{HostFacts, LimitSupport},
 };
@@ -37,7 +38,8 @@ const BRIDGE: &str = "wharf0";
 ///
 /// # Errors
 /// The first step that fails, named.
-pub async fn build(config: Config) -> anyhow::Result<Daemon> {
+pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Result<Daemon> {
+    let tls = config.tls.as_ref().map(tls::Server::load).transpose()?;
     let pidfile = Pidfile::acquire(&config.pidfile)?;
     make_dir(&config.data_root, 0o710)?;
     make_dir(&config.exec_root, 0o711)?;
@@ -52,12 +54,14 @@ pub async fn build(config: Config) -> anyhow::Result<Daemon> {
         Some(bridge) => Some(BridgeNetwork::ensure(bridge, &config.data_root.join("network")).await.context("set up the default network")?),
         None => None,
     };
-    let engine_config = engine_config(&config, &spec_host, shim.clone())?;
+    let engine_config = engine_config(&config, shim.clone())?;
+    let cgroup_v2 = spec_host.cgroup == spec::CgroupVersion::V2;
+    let live = reloadable(&config, cgroup_v2)?;
     let facts = host_facts(&config.data_root, &facts)?;
-    let warnings = api_warnings(&config);
     let parts = Parts {
         shims: ShimHost::new(&shim, &config.exec_root)?,
         config: engine_config,
+        live,
         spec_host,
         facts,
         images,
@@ -65,16 +69,18 @@ pub async fn build(config: Config) -> anyhow::Result<Daemon> {
         network,
     };
     let engine = Engine::boot(parts).await.context("bring the containers back")?;
+    let listeners = listen::bind(&config.hosts, &config.group, tls.as_ref(), sockets).await?;
     let settings = Settings {
         min_api_version: config.min_api_version,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         git_commit: option_env!("WHARF_GIT_COMMIT").unwrap_or("unknown").to_owned(),
         build_time: option_env!("WHARF_BUILD_TIME").unwrap_or("unknown").to_owned(),
-        warnings,
+        warnings: listeners.iter().filter_map(Listener::warning).collect(),
     };
     let app = wharf_api::app(Cx::new(engine.clone(), extensions(), settings));
-    let listeners = listen::bind(&config.hosts, &config.group).await?;
-    Ok(Daemon { engine, app, listeners, _lock: lock, _pidfile: pidfile })
+    let exec_root = config.exec_root.clone();
+    let reloader = Reloader::new(flags, config, cgroup_v2, engine.clone());
+    Ok(Daemon { engine, app, listeners, reloader, exec_root, _lock: lock, _pidfile: pidfile })
 }
 
 fn make_dir(path: &Path, mode: u32) -> anyhow::Result<()> {
@@ -107,15 +113,12 @@ fn bridge_config(network: &Network) -> Option<BridgeConfig> {
     })
 }
 
-fn engine_config(config: &Config, host: &spec::HostFacts, shim: PathBuf) -> anyhow::Result<EngineConfig> {
+/// The part of the engine's settings that a reload may change.
+pub(crate) fn reloadable(config: &Config, cgroup_v2: bool) -> anyhow::Result<Reloadable> {
     let seconds = |d: Option<Duration>| d.map_or(-1, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
     let own = &config.containers;
     let runtimes = runtimes(&config.runtimes)?;
-    let v2 = host.cgroup == spec::CgroupVersion::V2;
-    Ok(EngineConfig {
-        data_root: config.data_root.clone(),
-        exec_root: config.exec_root.clone(),
-        shim,
+    Ok(Reloadable {
         runtimes,
         default_runtime: config.runtimes.default.clone(),
         default_stop_timeout: seconds(own.stop_timeout),
@@ -129,9 +132,20 @@ fn engine_config(config: &Config, host: &spec::HostFacts, shim: PathBuf) -> anyh
         default_cgroupns_mode: match own.cgroupns_mode {
             Some(CgroupnsMode::Private) => "private".to_owned(),
             Some(CgroupnsMode::Host) => "host".to_owned(),
-            None if v2 => "private".to_owned(),
+            None if cgroup_v2 => "private".to_owned(),
             None => "host".to_owned(),
         },
+        labels: config.labels.clone(),
+        debug: config.debug,
+    })
+}
+
+fn engine_config(config: &Config, shim: PathBuf) -> anyhow::Result<EngineConfig> {
+    let own = &config.containers;
+    Ok(EngineConfig {
+        data_root: config.data_root.clone(),
+        exec_root: config.exec_root.clone(),
+        shim,
         default_ulimits: own
             .ulimits
             .iter()
@@ -151,12 +165,10 @@ fn engine_config(config: &Config, host: &spec::HostFacts, shim: PathBuf) -> anyh
         cgroup_parent: config.cgroup_parent.clone().unwrap_or_default(),
         log_driver: own.log_driver.clone(),
         log_opts: own.log_opts.clone(),
-        labels: config.labels.clone(),
         dns: config.network.dns.iter().map(ToString::to_string).collect(),
         dns_options: config.network.dns_opts.clone(),
         dns_search: config.network.dns_search.clone(),
         host_gateway_ips: config.network.host_gateway_ips.clone(),
-        debug: config.debug,
     })
 }
 
@@ -165,7 +177,11 @@ fn engine_config(config: &Config, host: &spec::HostFacts, shim: PathBuf) -> anyh
 fn runtimes(config: &Runtimes) -> anyhow::Result<BTreeMap<String, RuntimeConfig>> {
     let mut found = BTreeMap::new();
     for (name, runtime) in &config.named {
-        let path = in_path(&runtime.path).with_context(|| format!("runtime {name}: {} is not a program", runtime.path.display()))?;
+        // It may be installed later: a container that asks for it before is told so.
+        let path = in_path(&runtime.path).unwrap_or_else(|| {
+            tracing::warn!(runtime = name, path = %runtime.path.display(), "not a program");
+            runtime.path.clone()
+        });
         found.insert(name.clone(), RuntimeConfig { path, args: runtime.args.clone() });
     }
     if let (false, Some(path)) = (found.contains_key(Runtimes::RUNC), in_path(Path::new(Runtimes::RUNC))) {
@@ -236,14 +252,6 @@ fn engine_id(path: &Path) -> anyhow::Result<String> {
     Ok(id)
 }
 
-fn api_warnings(config: &Config) -> Vec<String> {
-    let open = |host: &Host| match host {
-        Host::Tcp(name, port) => Some(format!("WARNING: API is accessible on http://{name}:{port} without encryption.")),
-        Host::Unix(_) => None,
-    };
-    config.hosts.iter().filter_map(open).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -255,8 +263,8 @@ mod tests {
         let found = runtimes(&Runtimes { default: "shell".to_owned(), named }).unwrap();
         assert!(found["shell"].path.is_absolute());
         let named = BTreeMap::from([("x".to_owned(), runtime("/no/such"))]);
-        let e = runtimes(&Runtimes { default: "builtin".to_owned(), named }).unwrap_err();
-        assert_eq!(e.to_string(), "runtime x: /no/such is not a program");
+        let found = runtimes(&Runtimes { default: "builtin".to_owned(), named }).unwrap();
+        assert_eq!(found["x"].path, Path::new("/no/such"));
         assert!(runtimes(&Runtimes { default: "y".to_owned(), named: BTreeMap::new() }).is_err());
     }
 

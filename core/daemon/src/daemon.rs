@@ -1,18 +1,22 @@
-//! The running daemon: serve, then drain.
+//! The running daemon: serve, do what signals ask for, then drain.
 
 use crate::{
     boot,
-    config::Config,
-    listen::{Listener, Peer},
+    config::{Config, Flags},
+    dump::Dump,
+    listen::{Accepted, Listener, Sockets},
+    manager,
     pidfile::Pidfile,
-    trace,
+    reload::Reloader,
+    signals::Request,
 };
-use std::{future::Future, process::ExitCode, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use wharf_api::{App, Caller};
+use wharf_api::App;
 use wharf_engine::Engine;
-use wharf_spi::authz::PeerCred;
 use wharf_store::DataRootLock;
+use wharf_types::Timestamp;
 
 /// How long requests in progress may take once the daemon is told to stop (dockerd's number).
 const DRAIN: Duration = Duration::from_secs(5);
@@ -24,34 +28,41 @@ pub struct Daemon {
     pub(crate) engine: Engine,
     pub(crate) app: App,
     pub(crate) listeners: Vec<Listener>,
+    pub(crate) reloader: Reloader,
+    pub(crate) exec_root: PathBuf,
     // Held to the end, dropped in this order: a second daemon can start once both are gone.
     pub(crate) _lock: DataRootLock,
     pub(crate) _pidfile: Pidfile,
 }
 
 impl Daemon {
-    /// Builds the engine for `config` and binds its sockets; nothing is served before [`Daemon::run`].
+    /// Builds the engine for `config`, which came from `flags`, and binds its sockets, beside those passed; nothing is served
+    /// before [`Daemon::run`].
     ///
     /// # Errors
     /// When a part of it can not be set up; the text says which.
-    pub async fn build(config: Config) -> anyhow::Result<Daemon> {
-        boot::build(config).await
+    pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Result<Daemon> {
+        boot::build(flags, config, sockets).await
     }
 
-    /// Serves until `shutdown` resolves, then drains and, without live-restore, stops the containers.
-    pub async fn run(self, shutdown: impl Future) -> ExitCode {
-        let Self { engine, app, listeners, _lock, _pidfile } = self;
+    /// Serves until `shutdown` resolves, then drains and, without live-restore, stops the containers. Requests are answered
+    /// to the end.
+    pub async fn run(self, shutdown: impl Future, requests: mpsc::Receiver<Request>) -> ExitCode {
+        let Self { engine, app, listeners, reloader, exec_root, _lock, _pidfile } = self;
         let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
         let accepting = TaskTracker::new();
         for listener in listeners {
             accepting.spawn(accept(listener, app.clone(), stop.clone(), connections.clone()));
         }
-        trace::notify_ready();
+        let dump = Dump { dir: exec_root, engine: engine.clone(), connections: connections.clone(), since: Timestamp::now() };
+        tokio::spawn(obey(requests, Arc::new(reloader), Arc::new(dump), stop.clone()));
+        tokio::spawn(manager::watchdog());
+        manager::ready();
         tracing::info!("API is served");
         shutdown.await;
 
-        trace::notify_stopping();
         stop.cancel();
+        manager::stopping();
         accepting.close();
         accepting.wait().await;
         app.drain();
@@ -79,7 +90,7 @@ async fn accept(listener: Listener, app: App, stop: CancellationToken, connectio
             () = stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, peer)) => drop(connections.spawn(wharf_api::serve_connection(stream, caller(peer), app.clone()))),
+            Ok(accepted) => drop(connections.spawn(serve(accepted, app.clone()))),
             Err(e) => {
                 tracing::warn!(error = %e, "connection not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -88,12 +99,39 @@ async fn accept(listener: Listener, app: App, stop: CancellationToken, connectio
     }
 }
 
-fn caller(peer: Peer) -> Caller {
-    let unix = match peer {
-        Peer::Unix { uid, gid, pid } => Some(PeerCred { uid, gid, pid: pid.unwrap_or(0) }),
-        Peer::Tcp(_) => None,
-    };
-    Caller { unix, tls: None }
+/// Answers the signals that do not end the daemon; a daemon that stops is not reloaded any more.
+async fn obey(mut requests: mpsc::Receiver<Request>, reloader: Arc<Reloader>, dump: Arc<Dump>, stop: CancellationToken) {
+    while let Some(request) = requests.recv().await {
+        let (reloader, dump) = (reloader.clone(), dump.clone());
+        let done = match request {
+            Request::Reload if stop.is_cancelled() => continue,
+            Request::Reload => {
+                manager::reloading();
+                let done = tokio::task::spawn_blocking(move || reloader.run()).await;
+                if !stop.is_cancelled() {
+                    manager::ready();
+                }
+                done
+            }
+            Request::Dump => {
+                tokio::task::spawn_blocking(move || match dump.write() {
+                    Ok(path) => tracing::info!("state dump written to {}", path.display()),
+                    Err(e) => tracing::error!("no state dump: {e}"),
+                })
+                .await
+            }
+        };
+        if let Err(e) = done {
+            tracing::error!("{request:?}: {e}");
+        }
+    }
+}
+
+async fn serve(accepted: Accepted, app: App) {
+    match accepted.establish().await {
+        Ok((stream, caller)) => wharf_api::serve_connection(stream, caller, app).await,
+        Err(e) => tracing::info!(error = %e, "TLS handshake failed"),
+    }
 }
 
 /// The extensions of a daemon without plugins.

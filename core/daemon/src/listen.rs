@@ -1,41 +1,54 @@
-//! Where clients connect: unix sockets and TCP ports, and who is at the other end.
+//! Where clients connect: unix sockets and TCP ports, bound here or by the service manager, and who is at the other end.
+
+mod activation;
+mod sys;
+pub mod tls;
+
+pub use activation::Sockets;
 
 use crate::config::Host;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
-use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
+use wharf_spi::authz::{Caller, PeerCred};
 use wharf_types::{Error, Result, error::Context};
 
-/// A connection of either kind; reads, writes and vectored writes pass straight through.
-pub type Stream = Either<UnixStream, TcpStream>;
+/// A connection of any kind; reads, writes and vectored writes pass straight through.
+pub type Stream = Either<UnixStream, Either<TcpStream, tls::TlsSocket>>;
 
-/// Who connected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
-    /// A process of this host; its credentials when it connected.
-    Unix {
-        /// User id.
-        uid: u32,
-        /// Group id.
-        gid: u32,
-        /// Process id; `None` when it is in a pid namespace that this process can not see.
-        pid: Option<i32>,
-    },
-    /// Someone on the network.
-    Tcp(SocketAddr),
+/// A connection before its handshake, if it needs one.
+#[derive(Debug)]
+pub enum Accepted {
+    /// From a process of this host, with its credentials when it connected.
+    Unix(UnixStream, PeerCred),
+    /// From the network.
+    Tcp(TcpStream, Option<tls::Server>),
 }
 
-/// One bound address. A unix socket's file goes when this is dropped.
+impl Accepted {
+    /// The connection, ready for HTTP. May wait for the client, so it belongs in the connection's own task.
+    ///
+    /// # Errors
+    /// When the client does not get through the TLS handshake.
+    pub async fn establish(self) -> io::Result<(Stream, Caller)> {
+        match self {
+            Self::Unix(stream, peer) => Ok((Either::Left(stream), Caller { unix: Some(peer), tls: None })),
+            Self::Tcp(stream, None) => Ok((Either::Right(Either::Left(stream)), Caller::default())),
+            Self::Tcp(stream, Some(tls)) => tls.accept(stream).await,
+        }
+    }
+}
+
+/// One bound address.
 #[derive(Debug)]
 pub enum Listener {
-    /// A unix socket.
-    Unix(UnixListener, SocketFile),
-    /// A TCP port.
-    Tcp(TcpListener),
+    /// A unix socket, and its file unless the service manager owns that; the file goes when this is dropped.
+    Unix(UnixListener, Option<SocketFile>),
+    /// A TCP port, with TLS or in the clear.
+    Tcp(TcpListener, Option<tls::Server>),
 }
 
 /// Connections that may wait for `accept`: what the kernel allows by default.
@@ -47,23 +60,27 @@ const DEFAULT_GROUP: &str = "docker";
 ///
 /// # Errors
 /// Names the address that can not be bound.
-pub async fn bind(hosts: &[Host], group: &str) -> Result<Vec<Listener>> {
+pub async fn bind(hosts: &[Host], group: &str, tls: Option<&tls::Server>, mut sockets: Sockets) -> Result<Vec<Listener>> {
     let mut listeners = Vec::with_capacity(hosts.len());
     for host in hosts {
-        let listener = match host {
-            Host::Unix(path) => bind_unix(path, group),
-            Host::Tcp(name, port) => bind_tcp(name, *port).await,
+        let bound = match host {
+            Host::Unix(path) => bind_unix(path, group).map(|l| vec![l]),
+            Host::Tcp(name, port) => bind_tcp(name, *port, tls).await.map(|l| vec![l]),
+            Host::Fd(which) => sockets.listen(*which, tls),
         };
-        listeners.push(listener.map_err(|e| e.context(format_args!("failed to listen on {host}")))?);
+        listeners.extend(bound.context(format_args!("failed to listen on {host}"))?);
+    }
+    if !sockets.is_empty() {
+        tracing::warn!(sockets = sockets.len(), "the service manager passed sockets that \"hosts\" does not name: they are not served");
+    }
+    for warning in listeners.iter().filter_map(Listener::warning) {
+        tracing::warn!("{warning} Whoever reaches it is root on this host");
     }
     Ok(listeners)
 }
 
-async fn bind_tcp(name: &str, port: u16) -> Result<Listener> {
-    let listener = TcpListener::bind((name, port)).await?;
-    let address = listener.local_addr()?;
-    tracing::warn!("the API is served on tcp://{address} without encryption or authentication: whoever reaches it is root on this host");
-    Ok(Listener::Tcp(listener))
+async fn bind_tcp(name: &str, port: u16, tls: Option<&tls::Server>) -> Result<Listener> {
+    Ok(Listener::Tcp(TcpListener::bind((name, port)).await?, tls.cloned()))
 }
 
 fn bind_unix(path: &Path, group: &str) -> Result<Listener> {
@@ -85,7 +102,7 @@ fn bind_unix(path: &Path, group: &str) -> Result<Listener> {
     std::os::unix::fs::lchown(path, Some(0), Some(gid))?;
     std::fs::set_permissions(path, PermissionsExt::from_mode(0o660))?;
     rustix::net::listen(&socket, BACKLOG).map_err(io::Error::from)?;
-    Ok(Listener::Unix(UnixListener::from_std(socket.into())?, file))
+    Ok(Listener::Unix(UnixListener::from_std(socket.into())?, Some(file)))
 }
 
 /// The id of a group given by name or number; root's when the default one does not exist.
@@ -108,26 +125,29 @@ impl Listener {
     ///
     /// # Errors
     /// As accept(2).
-    pub async fn accept(&self) -> io::Result<(Stream, Peer)> {
+    pub async fn accept(&self) -> io::Result<Accepted> {
         match self {
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
                 let peer = stream.peer_cred()?;
-                Ok((Either::Left(stream), Peer::Unix { uid: peer.uid(), gid: peer.gid(), pid: peer.pid() }))
+                Ok(Accepted::Unix(stream, PeerCred { uid: peer.uid(), gid: peer.gid(), pid: peer.pid().unwrap_or(0) }))
             }
-            Self::Tcp(listener) => {
-                let (stream, address) = listener.accept().await?;
+            Self::Tcp(listener, tls) => {
+                let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok((Either::Right(stream), Peer::Tcp(address)))
+                Ok(Accepted::Tcp(stream, tls.clone()))
             }
         }
     }
 
-    /// The bound address, with the port that the kernel chose when 0 was asked for.
-    pub fn host(&self) -> Option<Host> {
-        match self {
-            Self::Unix(_, file) => Some(Host::Unix(file.path.clone())),
-            Self::Tcp(listener) => listener.local_addr().ok().map(|a| Host::Tcp(a.ip().to_string(), a.port())),
+    /// What is unsafe about it, in dockerd's words.
+    pub fn warning(&self) -> Option<String> {
+        let Self::Tcp(listener, tls) = self else { return None };
+        let address = listener.local_addr().ok()?;
+        match tls {
+            None => Some(format!("WARNING: API is accessible on http://{address} without encryption.")),
+            Some(tls) if tls.verifies() => None,
+            Some(_) => Some(format!("WARNING: API is accessible on https://{address} without TLS client verification.")),
         }
     }
 }
@@ -165,6 +185,10 @@ mod tests {
         (path.clone(), vec![Host::Unix(path)])
     }
 
+    async fn bind(hosts: &[Host], group: &str) -> Result<Vec<Listener>> {
+        super::bind(hosts, group, None, Sockets::default()).await
+    }
+
     #[tokio::test]
     async fn a_unix_socket_belongs_to_its_group_and_goes_with_the_listener() {
         let dir = tempfile::tempdir().unwrap();
@@ -173,8 +197,8 @@ mod tests {
         let there = std::fs::metadata(&path).unwrap();
         assert_eq!((there.mode() & 0o7777, there.uid(), there.gid()), (0o660, 0, 12345));
         let mut client = UnixStream::connect(&path).await.unwrap();
-        let (mut server, peer) = listeners[0].accept().await.unwrap();
-        assert_eq!(peer, Peer::Unix { uid: 0, gid: 0, pid: Some(std::process::id() as i32) });
+        let (mut server, caller) = listeners[0].accept().await.unwrap().establish().await.unwrap();
+        assert_eq!(caller.unix, Some(PeerCred { uid: 0, gid: 0, pid: std::process::id() as i32 }));
         client.write_all(b"hi").await.unwrap();
         let mut got = [0; 2];
         server.read_exact(&mut got).await.unwrap();
@@ -205,10 +229,12 @@ mod tests {
         let (_, mut hosts) = unix(&dir, "wharf.sock");
         hosts.push(Host::Tcp("127.0.0.1".into(), 0));
         let listeners = bind(&hosts, "0").await.unwrap();
-        let Some(Host::Tcp(name, port)) = listeners[1].host() else { panic!() };
-        let client = TcpStream::connect((name, port)).await.unwrap();
-        let (_, peer) = listeners[1].accept().await.unwrap();
-        assert_eq!(peer, Peer::Tcp(client.local_addr().unwrap()));
+        let Listener::Tcp(listener, None) = &listeners[1] else { panic!() };
+        let address = listener.local_addr().unwrap();
+        assert_eq!(listeners[1].warning().unwrap(), format!("WARNING: API is accessible on http://{address} without encryption."));
+        let _client = TcpStream::connect(address).await.unwrap();
+        let (_, caller) = listeners[1].accept().await.unwrap().establish().await.unwrap();
+        assert_eq!(caller, Caller::default());
     }
 
     #[tokio::test]

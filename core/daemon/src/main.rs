@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use wharf_daemon::config::{Action, Config, Flags, Process, Rejected};
-use wharf_daemon::{check, daemon::Daemon, signals, trace};
+use wharf_daemon::{check, daemon::Daemon, listen, signals, trace};
 
 fn main() -> ExitCode {
     let flags = match Flags::parse(std::env::args_os()) {
@@ -36,14 +36,19 @@ fn main() -> ExitCode {
             Err(e) => fail(e),
         },
         Action::Check { json, .. } => check::run(&config, json),
-        Action::Serve | Action::Version => serve(config),
+        Action::Serve | Action::Version => serve(flags, config),
     }
 }
 
-fn serve(config: Config) -> ExitCode {
+fn serve(flags: Flags, config: Config) -> ExitCode {
     if !rustix::process::geteuid().is_root() {
         return fail("wharfd needs to be started with root privileges");
     }
+    let sockets = match listen::Sockets::inherited() {
+        Ok(sockets) => sockets,
+        Err(e) => return fail(format!("failed to start daemon: {e}")),
+    };
+    listen::tls::install_crypto();
     trace::init(&config.log);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -53,12 +58,12 @@ fn serve(config: Config) -> ExitCode {
         Err(e) => return fail(format!("failed to start daemon: {e}")),
     };
     let code = runtime.block_on(async {
-        let shutdown = match signals::shutdown() {
-            Ok(shutdown) => shutdown,
+        let (shutdown, requests) = match signals::watch() {
+            Ok(watched) => watched,
             Err(e) => return fail(format!("failed to start daemon: {e}")),
         };
-        match Daemon::build(config).await {
-            Ok(daemon) => daemon.run(shutdown).await,
+        match Daemon::build(flags, config, sockets).await {
+            Ok(daemon) => daemon.run(shutdown, requests).await,
             Err(e) => fail(format!("{e:#}")),
         }
     });

@@ -1,37 +1,33 @@
-//! The daemon's own log on standard error, and what it tells its service manager.
+//! The daemon's own log on standard error.
 
 use crate::config::Log;
-use sd_notify::NotifyState;
+use std::sync::OnceLock;
 use tracing::{Level, level_filters::LevelFilter};
-use tracing_subscriber::{Layer, filter::Targets, fmt, layer::SubscriberExt, registry, util::SubscriberInitExt};
+use tracing_subscriber::{Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, registry, reload, util::SubscriberInitExt};
+
+/// What the log lets through; set once, changed by a reload.
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Sends the log of this process to standard error. A second call has no effect.
 pub fn init(log: &Log) {
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     let layer = if log.json { lines.json().flatten_event(true).boxed() } else { lines.boxed() };
+    let (filter, handle) = reload::Layer::new(filter(log.level));
     // An error means that a subscriber is there already, which is what is wanted.
-    _ = registry().with(layer.with_filter(filter(log.level))).try_init();
+    if registry().with(layer.with_filter(filter)).try_init().is_ok() {
+        _ = FILTER.set(handle);
+    }
+}
+
+/// Changes the lowest level that is logged.
+pub fn set_level(level: Level) {
+    // It fails only when the subscriber is gone, and the log with it.
+    _ = FILTER.get().map(|handle| handle.reload(filter(level)));
 }
 
 /// Wharf's own targets at `level`; libraries never below info, where they describe every packet.
 fn filter(level: Level) -> Targets {
     Targets::new().with_target("wharf", level).with_default(LevelFilter::from_level(level.min(Level::INFO)))
-}
-
-/// Tells the service manager that the API can be reached. Without a manager nothing happens.
-pub fn notify_ready() {
-    notify(NotifyState::Ready);
-}
-
-/// Tells the service manager that the daemon drains.
-pub fn notify_stopping() {
-    notify(NotifyState::Stopping);
-}
-
-fn notify(state: NotifyState<'_>) {
-    if let Err(e) = sd_notify::notify(&[state]) {
-        tracing::warn!("can not reach the service manager: {e}");
-    }
 }
 
 #[cfg(test)]

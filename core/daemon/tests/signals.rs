@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 fn a_daemon_that_never_drains() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let shutdown = wharf_daemon::signals::shutdown().unwrap();
+        let (shutdown, _requests) = wharf_daemon::signals::watch().unwrap();
         println!("ready");
         println!("first {}", shutdown.await);
         std::future::pending::<()>().await;

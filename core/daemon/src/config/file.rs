@@ -4,7 +4,7 @@
 use super::reference::schema;
 use super::table::{Opt, Support, by_key};
 use serde_json::{Map, Value};
-use std::{io, path::Path};
+use std::{borrow::Cow, io, path::Path};
 use wharf_types::{Error, Result};
 
 /// Where configuration comes from besides the command line.
@@ -42,16 +42,30 @@ pub fn load(source: &dyn Source, path: &Path, may_miss: bool) -> Result<Keys> {
         Err(e) if may_miss && e.kind() == io::ErrorKind::NotFound => return Ok(Keys::new()),
         other => other.map_err(|e| in_file(e.to_string()))?,
     };
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let text = decode(&bytes);
     if text.trim_ascii().is_empty() {
         return Ok(Keys::new());
     }
-    let keys = match serde_json::from_slice(text).map_err(|e| in_file(format!("invalid JSON: {e}")))? {
+    let keys = match serde_json::from_slice(&text).map_err(|e| in_file(format!("invalid JSON: {e}")))? {
         Value::Object(keys) => keys,
         _ => return Err(in_file("invalid JSON: the file must hold one object".into())),
     };
     check_known(&keys).and_then(|()| check_shape(&keys)).map_err(in_file)?;
     Ok(keys)
+}
+
+/// The text as UTF-8 (or whatever it is, without a byte order mark). Some editors write UTF-16, which a mark tells.
+fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let utf16 = |rest: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units = rest.as_chunks::<2>().0.iter().map(|pair| unit(*pair));
+        Cow::Owned(char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect::<String>().into_bytes())
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] => Cow::Borrowed(rest),
+        _ => Cow::Borrowed(bytes),
+    }
 }
 
 fn check_known(keys: &Keys) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! The configuration: flags and `daemon.json` in, one valid [`Config`] out.
 //!
 //! Loading reads files and environment and does nothing else. Read [`table`] first (every option is a row), then [`load`];
-//! the steps are [`flags`] and [`file`] (shape), [`raw`] (types), [`resolve`] and [`network`] (meaning).
+//! the steps are [`flags`] and [`file`] (shape), [`raw`] (types), [`resolve`] [`network`] and `tls` (meaning).
 
 mod file;
 pub mod flags;
@@ -13,11 +13,13 @@ pub mod reference;
 mod resolve;
 mod size;
 pub mod table;
+mod tls;
 
 pub use file::{Process, Source};
 pub use flags::{Action, Flags, Rejected};
 pub use host::Host;
 pub use network::{Bridge, Network, Pool};
+pub use tls::Tls;
 
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -41,6 +43,8 @@ pub struct Config {
     pub labels: Vec<String>,
     /// Where the API is served; at least one.
     pub hosts: Vec<Host>,
+    /// TLS of the TCP addresses; `None` for plain HTTP.
+    pub tls: Option<Tls>,
     /// Group name or number that owns the unix sockets.
     pub group: String,
     /// Oldest API version served.
@@ -63,6 +67,8 @@ pub struct Config {
     pub network: Network,
     /// Options that were accepted without effect, for the log.
     pub warnings: Vec<String>,
+    /// The options that this was made of, by key: for telling what changed.
+    pub options: Map<String, Value>,
 }
 
 /// The daemon's own log.
@@ -197,14 +203,16 @@ impl Config {
         };
         let in_file = file::load(source, &path, may_miss)?;
         let mut keys = file::unite(in_file, flags.given.clone())?;
-        let warnings = file::supported(&mut keys)?;
+        let mut warnings = file::supported(&mut keys)?;
         for option in table::TABLE {
             if let Some(value) = option.env.and_then(|name| source.var(name)) {
                 keys.insert(option.key.to_owned(), value.into());
             }
         }
-        let config = resolve::config(raw::Raw::from_keys(with_defaults(keys))?)?;
-        Ok(Self { warnings, ..config })
+        warnings.extend(tls::complete(&mut keys, source));
+        let options = with_defaults(keys);
+        let config = resolve::config(raw::Raw::from_keys(options.clone())?)?;
+        Ok(Self { warnings, options, ..config })
     }
 }
 

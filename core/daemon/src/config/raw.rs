@@ -23,6 +23,11 @@ pub struct Raw {
 
     pub hosts: Vec<String>,
     pub group: String,
+    pub tls: bool,
+    pub tlsverify: Option<bool>,
+    pub tlscacert: Option<String>,
+    pub tlscert: Option<String>,
+    pub tlskey: Option<String>,
     pub min_api_version: String,
 
     pub data_root: String,

@@ -65,6 +65,7 @@ flags without starting anything. [daemon.schema.json](daemon.schema.json) descri
 * A key that is not listed here is an error, and so is one that this version does not support.
 * A flag of a list or a map is repeated. A bare boolean flag means `true`; `--flag=false` turns it off.
 * An environment variable, where one is named, overrides file and flag.
+* Options marked so are taken over when the daemon gets SIGHUP; the others change at its next start.
 ";
 
 fn key(option: &Opt) -> String {
@@ -82,7 +83,8 @@ fn code(text: &str) -> String {
 
 fn meaning(option: &Opt) -> String {
     let env = option.env.map(|name| format!(" Environment: `{name}`.")).unwrap_or_default();
-    format!("{}.{env}", option.help)
+    let reload = if option.reload { " Reloaded on SIGHUP." } else { "" };
+    format!("{}.{env}{reload}", option.help)
 }
 
 fn answer(option: &Opt) -> String {

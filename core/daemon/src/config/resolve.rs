@@ -1,7 +1,9 @@
 //! From shapes to meaning: a [`Raw`] becomes a [`Config`] or an error that names the option.
 
+use super::host::Host;
 use super::network::network;
 use super::raw::{Raw, RawUlimit};
+use super::tls::tls;
 use super::{CgroupnsMode, Config, Containers, IpcMode, Log, Runtime, Runtimes, Seccomp, StorageDriver, Ulimit, size};
 use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
@@ -14,13 +16,15 @@ pub(super) fn config(raw: Raw) -> Result<Config> {
         return Err(invalid("hosts", "at least one address is needed"));
     }
     check_exec_opts(&raw.exec_opts)?;
+    let tls = tls(&raw)?;
     Ok(Config {
         log: Log { level: level(&raw.log_level, raw.debug)?, json: json_format(&raw.log_format)? },
         debug: raw.debug,
         pidfile: absolute("pidfile", &raw.pidfile)?,
         shutdown_timeout: timeout("shutdown-timeout", raw.shutdown_timeout)?,
         live_restore: raw.live_restore,
-        hosts: raw.hosts.iter().map(|host| host.parse()).collect::<Result<_>>()?,
+        hosts: raw.hosts.iter().map(|host| Host::parse(host, tls.is_some())).collect::<Result<_>>()?,
+        tls,
         min_api_version: api_version(&raw.min_api_version)?,
         data_root: absolute("data-root", &raw.data_root)?,
         exec_root: absolute("exec-root", &raw.exec_root)?,
@@ -33,6 +37,7 @@ pub(super) fn config(raw: Raw) -> Result<Config> {
         group: raw.group,
         runtimes: runtimes(raw.default_runtime, raw.runtimes)?,
         warnings: Vec::new(),
+        options: serde_json::Map::new(),
     })
 }
 
@@ -112,7 +117,7 @@ fn cgroup_parent(path: &str) -> Result<String> {
 fn labels(labels: Vec<String>) -> Result<Vec<String>> {
     let mut seen = BTreeMap::new();
     for label in &labels {
-        let (name, value) = label.split_once('=').unwrap_or((label, ""));
+        let (name, value) = label.split_once('=').ok_or_else(|| Error::invalid(format!("bad attribute format: {label}")))?;
         if name.is_empty() {
             return Err(Error::invalid(format!("invalid label {label:?}: empty name")));
         }

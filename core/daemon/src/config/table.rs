@@ -3,6 +3,7 @@
 //! [`super::raw`] and a line in [`super::resolve`].
 
 use super::kind::Kind::{self, Any, Bool, Int, List, Map, Pools, Runtimes, Size, Text, Ulimits};
+use serde_json::{Map as JsonMap, Value};
 
 /// How far Wharf does what an option asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub struct Opt {
     pub section: Section,
     /// How far it is done.
     pub support: Support,
+    /// Whether a running daemon takes over a change.
+    pub reload: bool,
     /// One sentence.
     pub help: &'static str,
 }
@@ -95,6 +98,10 @@ impl Opt {
     }
     const fn default(mut self, text: &'static str) -> Self {
         self.default = text;
+        self
+    }
+    const fn reload(mut self) -> Self {
+        self.reload = true;
         self
     }
     const fn flag_only(mut self) -> Self {
@@ -118,7 +125,19 @@ impl Opt {
 }
 
 const fn opt(section: Section, key: &'static str, kind: Kind, help: &'static str) -> Opt {
-    Opt { key, in_file: true, flag: Some(key), short: None, env: None, kind, default: "", section, support: Support::Yes, help }
+    Opt {
+        key,
+        in_file: true,
+        flag: Some(key),
+        short: None,
+        env: None,
+        kind,
+        default: "",
+        section,
+        support: Support::Yes,
+        reload: false,
+        help,
+    }
 }
 
 const fn refused(key: &'static str, kind: Kind) -> Opt {
@@ -141,32 +160,37 @@ pub static TABLE: &[Opt] = &[
     opt(Daemon, CONFIG_FILE, Text, "The configuration file; only the default one may be missing").flag_only().default("/etc/wharf/daemon.json"),
     opt(Daemon, VALIDATE, Bool, "Check the configuration and exit").flag_only(),
     opt(Daemon, VERSION, Bool, "Print the version and exit").flag_only().short('v'),
-    opt(Daemon, "debug", Bool, "Log at level debug and serve the debug endpoints").short('D').default("false"),
-    opt(Daemon, "log-level", Text, "Lowest level that is logged: trace, debug, info, warn, error or fatal").short('l').default("info"),
+    opt(Daemon, "debug", Bool, "Log at level debug and serve the debug endpoints").short('D').default("false").reload(),
+    opt(Daemon, "log-level", Text, "Lowest level that is logged: trace, debug, info, warn, error or fatal").short('l').default("info").reload(),
     opt(Daemon, "log-format", Text, "Form of the daemon's own log on standard error: text or json").default("text"),
     opt(Daemon, "pidfile", Text, "File that holds the daemon's process id").short('p').default("/run/wharf.pid"),
-    opt(Daemon, "shutdown-timeout", Int, "Seconds that containers get to stop when the daemon stops; -1 for no limit").default("15"),
-    opt(Daemon, "live-restore", Bool, "Leave containers running when the daemon stops, and adopt them when it starts").default("false"),
-    opt(Daemon, "labels", List, "Label `name=value` of this daemon, shown by `docker info`").flag("label"),
+    opt(Daemon, "shutdown-timeout", Int, "Seconds that containers get to stop when the daemon stops; -1 for no limit").default("15").reload(),
+    opt(Daemon, "live-restore", Bool, "Leave containers running when the daemon stops, and adopt them when it starts").default("false").reload(),
+    opt(Daemon, "labels", List, "Label `name=value` of this daemon, shown by `docker info`").flag("label").reload(),
 
-    opt(Listening, "hosts", List, "Address to serve the API on: unix:///path or tcp://host:port").flag("host").short('H').default("unix:///run/wharf.sock"),
+    opt(Listening, "hosts", List, "Address to serve the API on: unix:///path, tcp://host:port, or fd:// for the sockets of the service manager; tcp://localhost:2376 when only TLS is asked for").flag("host").short('H').default("unix:///run/wharf.sock"),
     opt(Listening, "group", Text, "Group (name or number) that may use the unix socket").short('G').default("docker"),
+    opt(Listening, "tls", Bool, "Serve TCP addresses with TLS; on when tlsverify is given").default("false"),
+    opt(Listening, "tlsverify", Bool, "Refuse clients without a certificate of tlscacert; true with TLS when not given, and when the environment has DOCKER_TLS_VERIFY"),
+    opt(Listening, "tlscacert", Text, "Authorities of client certificates (PEM); else ca.pem in DOCKER_CERT_PATH, DOCKER_CONFIG or ~/.docker"),
+    opt(Listening, "tlscert", Text, "The daemon's certificate chain (PEM); else cert.pem there"),
+    opt(Listening, "tlskey", Text, "Its private key (PEM); else key.pem there"),
     opt(Listening, "min-api-version", Text, "Oldest API version that is served").file_only().env("DOCKER_MIN_API_VERSION").default("1.19"),
 
     opt(Storage, "data-root", Text, "Directory of everything that outlives a reboot").default("/var/lib/wharf"),
     opt(Storage, "exec-root", Text, "Directory of everything about running containers").default("/run/wharf"),
     opt(Storage, "storage-driver", Text, "How image layers are put together: overlay2 or vfs; chosen by the file system when not given").short('s').env("DOCKER_DRIVER"),
 
-    opt(Runtime, "default-runtime", Text, "Runtime of containers that name none: builtin, runc or one of `runtimes`").default("builtin"),
-    opt(Runtime, "runtimes", Runtimes, "Further OCI runtimes by name").flag("add-runtime"),
+    opt(Runtime, "default-runtime", Text, "Runtime of containers that name none: builtin, runc or one of `runtimes`").default("builtin").reload(),
+    opt(Runtime, "runtimes", Runtimes, "Further OCI runtimes by name").flag("add-runtime").reload(),
     opt(Runtime, "shim-path", Text, "The wharf-shim binary; else the one beside wharfd, else ../libexec/wharf/wharf-shim from there"),
     opt(Runtime, "exec-opts", List, "Runtime option; native.cgroupdriver=cgroupfs is the only one").flag("exec-opt"),
     opt(Runtime, "cgroup-parent", Text, "Parent cgroup of all containers"),
 
-    opt(Containers, "default-stop-timeout", Int, "Seconds between the stop signal and SIGKILL; -1 for no limit").default("10"),
-    opt(Containers, "default-shm-size", Size, "Size of /dev/shm").default("64M"),
-    opt(Containers, "default-ipc-mode", Text, "IPC namespace: private or shareable").default("private"),
-    opt(Containers, "default-cgroupns-mode", Text, "Cgroup namespace: host or private; private on cgroup v2 and host on v1 when not given"),
+    opt(Containers, "default-stop-timeout", Int, "Seconds between the stop signal and SIGKILL; -1 for no limit").default("10").reload(),
+    opt(Containers, "default-shm-size", Size, "Size of /dev/shm").default("64M").reload(),
+    opt(Containers, "default-ipc-mode", Text, "IPC namespace: private or shareable").default("private").reload(),
+    opt(Containers, "default-cgroupns-mode", Text, "Cgroup namespace: host or private; private on cgroup v2 and host on v1 when not given").reload(),
     opt(Containers, "default-ulimits", Ulimits, "Resource limit").flag("default-ulimit"),
     opt(Containers, "init", Bool, "Run an init process that forwards signals and reaps orphans").default("false"),
     opt(Containers, "init-path", Text, "The init binary; else the built-in one"),
@@ -198,19 +222,15 @@ pub static TABLE: &[Opt] = &[
     refused("cri-containerd", Bool).no_effect("Wharf runs containers without containerd"),
 
     refused("raw-logs", Bool).only("false", "Log texts are always escaped"),
-    refused("tls", Bool).only("false", "The API is served without TLS"),
-    refused("tlsverify", Bool).only("false", "The API is served without TLS"),
     refused("experimental", Bool).only("false", "There are no experimental features"),
     refused("selinux-enabled", Bool).only("false", "No SELinux labels are set"),
     refused("ipv6", Bool).only("false", "The default bridge has IPv4 only"),
     refused("ip6tables", Bool).only("false", "The default bridge has IPv4 only"),
     refused("ip-forward-no-drop", Bool).only("true", "The policy of the FORWARD chain is left alone"),
     refused("firewall-backend", Text).only("\"nftables\"", "Packet filter rules are nftables ones"),
+    refused("restart", Bool).short('r').only("true", "Restart policies are honoured at every start"),
     refused("rootless", Bool).only("false", "The daemon runs as root"),
 
-    refused("tlscacert", Text),
-    refused("tlscert", Text),
-    refused("tlskey", Text),
     refused("registry-mirrors", List).flag("registry-mirror"),
     refused("insecure-registries", List).flag("insecure-registry"),
     refused("storage-opts", List).flag("storage-opt"),
@@ -244,7 +264,6 @@ pub static TABLE: &[Opt] = &[
     refused("swarm-default-advertise-addr", Text),
     refused("swarm-raft-heartbeat-tick", Int).file_only(),
     refused("swarm-raft-election-tick", Int).file_only(),
-    refused("restart", Bool).short('r'),
     refused("builder", Any).file_only(),
     refused("resolv-conf", Text).file_only(),
     refused("deprecated-key-path", Text),
@@ -262,6 +281,11 @@ pub static TABLE: &[Opt] = &[
 /// The row whose `daemon.json` key is `key`.
 pub fn by_key(key: &str) -> Option<&'static Opt> {
     TABLE.iter().find(|o| o.in_file && o.key == key)
+}
+
+/// The options that differ between two configurations and that a running daemon can not take over.
+pub fn needing_restart(old: &JsonMap<String, Value>, new: &JsonMap<String, Value>) -> Vec<&'static str> {
+    TABLE.iter().filter(|o| o.in_file && !o.reload && old.get(o.key) != new.get(o.key)).map(|o| o.key).collect()
 }
 
 #[cfg(test)]

@@ -65,6 +65,10 @@ fn a_missing_file_is_an_error_only_when_named() {
 fn the_file_may_be_empty_or_start_with_a_byte_order_mark() {
     assert!(load_bytes(&[], Some(b" \n")).is_ok());
     assert!(load_bytes(&[], Some(b"\xef\xbb\xbf{\"debug\":true}")).unwrap().debug);
+    let wide = |unit: fn(u16) -> [u8; 2]| "\u{feff}{\"labels\":[\"a=\u{1f433}\"]}".encode_utf16().flat_map(unit).collect::<Vec<_>>();
+    for text in [wide(u16::to_le_bytes), wide(u16::to_be_bytes)] {
+        assert_eq!(load_bytes(&[], Some(&text)).unwrap().labels, ["a=\u{1f433}"]);
+    }
     for broken in [&b"{"[..], b"[]", b"\xff"] {
         assert!(load_bytes(&[], Some(broken)).unwrap_err().starts_with(&format!("{IN_FILE}invalid JSON")));
     }
@@ -130,10 +134,44 @@ fn what_wharf_does_not_do_is_refused_by_name() {
     assert_eq!(load(&["--feature", "x"], json!({})).unwrap_err(), text("features"));
     assert_eq!(load(&["--registry-mirror=https://x"], json!({})).unwrap_err(), text("registry-mirrors"));
     assert_eq!(
-        refusal(json!({"tlsverify": true})),
-        "the option \"tlsverify\" with value true is not supported by this version of wharfd (only false is: The API is served without TLS)"
+        refusal(json!({"experimental": true})),
+        "the option \"experimental\" with value true is not supported by this version of wharfd (only false is: There are no experimental features)"
     );
     assert!(load(&["--userland-proxy=false"], json!({"tls": false, "firewall-backend": "nftables"})).unwrap().warnings.is_empty());
+}
+
+/// Every long flag of dockerd, from 20.10 to 29; each also has its short form here.
+const DOCKERD_FLAGS: &str = "add-runtime allow-direct-routing allow-nondistributable-artifacts api-cors-header authorization-plugin \
+    bip bip6 bridge bridge-accept-fwmark cdi-spec-dir cgroup-parent cluster-advertise cluster-store cluster-store-opt config-file \
+    containerd containerd-namespace containerd-plugins-namespace cpu-rt-period cpu-rt-runtime cri-containerd data-root debug \
+    default-address-pool default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode default-network-opt \
+    default-runtime default-shm-size default-stop-timeout default-ulimit deprecated-key-path dns dns-opt dns-search exec-opt \
+    exec-root experimental feature firewall-backend fixed-cidr fixed-cidr-v6 group host host-gateway-ip http-proxy https-proxy icc \
+    init init-path insecure-registry ip ip-forward ip-forward-no-drop ip-masq ip6tables iptables ipv6 label live-restore \
+    log-driver log-format log-level log-opt max-concurrent-downloads max-concurrent-uploads max-download-attempts metrics-addr mtu \
+    network-control-plane-mtu network-diagnostic-port no-new-privileges no-proxy node-generic-resource nri-opts oom-score-adjust \
+    pidfile raw-logs registry-mirror restart rootless seccomp-profile selinux-enabled shutdown-timeout storage-driver storage-opt \
+    swarm-default-advertise-addr tls tlscacert tlscert tlskey tlsverify userland-proxy userland-proxy-path userns-remap validate version";
+const DOCKERD_SHORT: &str = "b D G g H l p r s v";
+/// The keys of its file that are not named like their flag, or have none.
+const DOCKERD_KEYS: &str = "allow-nondistributable-artifacts authorization-plugins builder cdi-spec-dirs cluster-store-opts \
+    containerd-plugin-namespace default-address-pools default-init default-network-opts default-ulimits dns-opts exec-opts features \
+    host-gateway-ip host-gateway-ips hosts insecure-registries labels log-opts min-api-version node-generic-resources proxies \
+    registry-mirrors resolv-conf runtimes storage-opts swarm-raft-election-tick swarm-raft-heartbeat-tick";
+
+#[test]
+fn nothing_that_dockerd_knows_is_unknown() {
+    let flags = DOCKERD_FLAGS.split_whitespace().map(|f| format!("--{f}"));
+    for flag in flags.chain(DOCKERD_SHORT.split_whitespace().map(|s| format!("-{s}"))) {
+        // A flag with a value comes to the value's shape; a boolean needs none.
+        let understood =
+            [&[flag.as_str()][..], &[flag.as_str(), "x"]].map(|args| Flags::parse(std::iter::once("wharfd").chain(args.iter().copied())));
+        assert!(understood.iter().any(|flags| !matches!(flags, Err(Rejected::Usage(_)))), "{flag}");
+    }
+    for key in DOCKERD_KEYS.split_whitespace() {
+        let answer = load(&[], json!({key: null}));
+        assert!(answer.as_ref().is_err_and(|e| e.contains(&format!("{key:?}"))), "{key}: {answer:?}");
+    }
 }
 
 #[test]
@@ -141,6 +179,28 @@ fn options_about_containerd_are_accepted_with_a_warning() {
     let config = load(&["--containerd-plugins-namespace", "x"], json!({"containerd": "/run/c.sock"})).unwrap();
     assert_eq!(config.warnings.len(), 2);
     assert_eq!(config.warnings[0], "the option \"containerd\" has no effect: Wharf runs containers without containerd");
+}
+
+#[test]
+fn tls_and_what_it_implies() {
+    let tls = |args: &[&str], vars: &[(&'static str, &'static str)]| {
+        let flags = Flags::parse(std::iter::once("wharfd").chain(args.iter().copied())).unwrap();
+        let config = Config::load(&flags, &Fake { file: None, vars: vars.to_vec() }).unwrap();
+        (config.tls, config.hosts, config.warnings)
+    };
+    let files = |dir: &str, verify: bool| {
+        let file = |name: &str| Path::new(dir).join(name);
+        Some(Tls { clients: verify.then(|| file("ca.pem")), cert: file("cert.pem"), key: file("key.pem") })
+    };
+    let port = |port| vec![Host::Tcp("localhost".into(), port)];
+    assert_eq!(tls(&["--tls"], &[("HOME", "/h")]), (files("/h/.docker", true), port(2376), vec![]));
+    assert_eq!(tls(&["--tlsverify=false"], &[("DOCKER_CONFIG", "/c")]), (files("/c", false), port(2376), vec![]));
+    let vars = [("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", "/p"), ("DOCKER_CONFIG", "/c")];
+    assert_eq!(tls(&["-H", "localhost"], &vars), (files("/p", true), port(2376), vec![]));
+    assert_eq!(tls(&["--tlsverify=false"], &vars).0, files("/p", false));
+    let (none, hosts, warnings) = tls(&["--tls=false", "--tlskey=/k", "-H", "localhost"], &[]);
+    assert_eq!((none, hosts), (None, port(2375)));
+    assert_eq!(warnings, ["the option \"tlskey\" has no effect without \"tls\" or \"tlsverify\""]);
 }
 
 #[test]
@@ -155,7 +215,8 @@ fn the_environment_overrides() {
 fn meaningless_values_are_refused() {
     for (file, text) in [
         (json!({"hosts": []}), "invalid value for \"hosts\": at least one address is needed"),
-        (json!({"hosts": ["fd://"]}), "the option \"hosts\" with fd:// is not supported by this version of wharfd: fd://"),
+        (json!({"hosts": ["npipe://"]}), "the option \"hosts\" with npipe:// is not supported by this version of wharfd: npipe://"),
+        (json!({"tls": true, "tlskey": "key.pem"}), "invalid value for \"tlskey\": \"key.pem\" is not an absolute path"),
         (json!({"log-level": "loud"}), "invalid logging level: loud"),
         (json!({"log-format": "xml"}), "invalid log format: xml"),
         (json!({"data-root": "wharf"}), "invalid value for \"data-root\": \"wharf\" is not an absolute path"),
@@ -171,6 +232,7 @@ fn meaningless_values_are_refused() {
         (json!({"exec-opts": ["a=b"]}), "invalid option a=b"),
         (json!({"cgroup-parent": "/a/../b"}), "invalid value for \"cgroup-parent\": \"/a/../b\" must not contain \"..\""),
         (json!({"labels": ["a=1", "a=2"]}), "conflict labels for a=1 and a=2"),
+        (json!({"labels": ["a"]}), "bad attribute format: a"),
         (json!({"labels": ["=2"]}), "invalid label \"=2\": empty name"),
         (json!({"default-runtime": "kata"}), "specified default runtime 'kata' does not exist"),
         (json!({"runtimes": {"runc": {"path": "/x"}}}), "runtime name 'runc' is reserved"),
