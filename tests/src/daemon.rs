@@ -21,6 +21,7 @@ pub struct Daemon {
     /// The namespace that it lives in.
     pub net: NetNs,
     dir: TempDir,
+    flags: Vec<String>,
     process: Mutex<Option<Child>>,
     fresh: OnceLock<(Vec<String>, Vec<String>)>,
     closed: Mutex<bool>,
@@ -30,6 +31,11 @@ pub struct Daemon {
 impl Daemon {
     /// Starts a fresh daemon with this `daemon.json` and waits until it answers.
     pub fn start(config: Option<Value>) -> Daemon {
+        Daemon::start_with(config, &[])
+    }
+
+    /// The same with more flags.
+    pub fn start_with(config: Option<Value>, flags: &[&str]) -> Daemon {
         // Short names: the path of a unix socket holds 107 bytes.
         let dir = tempfile::Builder::new().prefix("whe2e-").tempdir_in("/tmp").unwrap();
         fs::write(dir.path().join("daemon.json"), config.unwrap_or_else(|| json!({})).to_string()).unwrap();
@@ -37,6 +43,7 @@ impl Daemon {
             engine: Engine::from_env(),
             net: NetNs::new(),
             dir,
+            flags: flags.iter().map(|f| (*f).to_owned()).collect(),
             process: Mutex::default(),
             fresh: OnceLock::new(),
             closed: Mutex::default(),
@@ -51,7 +58,7 @@ impl Daemon {
     pub fn boot(&self) {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = self.engine.command(self.dir.path(), &self.net);
-        command.stdin(std::process::Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).current_dir("/");
+        command.args(&self.flags).stdin(std::process::Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).current_dir("/");
         let child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
         let mut process = self.process();
         let process = process.insert(child);

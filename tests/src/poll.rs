@@ -25,3 +25,9 @@ pub fn within<T>(limit: Duration, mut probe: impl FnMut() -> Option<T>) -> Optio
         pause = (pause * 2).min(Duration::from_millis(100));
     }
 }
+
+/// The query of `/events` for the last ten minutes: the daemon and this process have one clock.
+pub fn until_now() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("since={}&until={}.{:09}", now.as_secs().saturating_sub(600), now.as_secs(), now.subsec_nanos())
+}
