@@ -65,7 +65,8 @@ pub fn find(view: &View, path: &str) -> Result<Found> {
 }
 
 fn locate(view: &View, absolute: &[u8], through: bool, name: Vec<u8>) -> rustix::io::Result<Found> {
-    let open = |path: &[u8]| fs::openat2(view.root(), path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), IN_ROOT);
+    let open =
+        |path: &[u8]| wharf_store::open_in(view.root(), path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), IN_ROOT);
     let (above, base) = match absolute.iter().rposition(|b| *b == b'/') {
         Some(slash) => (absolute.get(..=slash).unwrap_or_default(), absolute.get(slash + 1..).unwrap_or_default()),
         None => (&b"/"[..], absolute),
@@ -167,7 +168,7 @@ pub fn unpack(view: &View, path: &str, stream: &mut dyn Read, options: UnpackOpt
     let (absolute, _) = absolute(path)?;
     let place = follow(view.root(), &absolute).map_err(|e| failed(path, e))?;
     let resolved = [b"/", place.as_slice()].concat();
-    let dir = fs::openat2(view.root(), resolved.as_slice(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), IN_ROOT);
+    let dir = wharf_store::open_in(view.root(), resolved.as_slice(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), IN_ROOT);
     let dir = dir.map_err(|e| failed(path, e))?;
     if FileType::from_raw_mode(fs::fstat(&dir).context(path)?.st_mode) != FileType::Directory {
         return Err(Error::invalid("extraction point is not a directory"));

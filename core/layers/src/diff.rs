@@ -103,7 +103,7 @@ impl Difference {
 fn open_below(root: &OwnedFd, path: &[u8]) -> io::Result<Option<OwnedFd>> {
     use crate::view::IN_ROOT;
     let path = if path.is_empty() { b"." } else { path };
-    match fs::openat2(root, path, DIRECTORY, Mode::empty(), IN_ROOT | fs::ResolveFlags::NO_SYMLINKS) {
+    match wharf_store::open_in(root, path, DIRECTORY, Mode::empty(), IN_ROOT | fs::ResolveFlags::NO_SYMLINKS) {
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
         other => Ok(Some(other?)),
     }

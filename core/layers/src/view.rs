@@ -129,7 +129,7 @@ fn assemble(rootfs: &Path, root: OwnedFd, trees: Vec<(OwnedFd, &Mounted)>, read_
 
 /// Opens the directory or file that something will be mounted on; what is missing is made.
 fn mount_point(root: &OwnedFd, target: &[u8], is_dir: bool) -> io::Result<OwnedFd> {
-    let open = |path: &[u8]| fs::openat2(root, path, PATH_ONLY, Mode::empty(), IN_ROOT);
+    let open = |path: &[u8]| wharf_store::open_in(root, path, PATH_ONLY, Mode::empty(), IN_ROOT);
     let mut path = Vec::new();
     let followed = follow(root, target)?;
     let mut parts = followed.split(|b| *b == b'/').filter(|p| !p.is_empty()).peekable();
@@ -166,7 +166,7 @@ pub(crate) fn follow(root: &OwnedFd, path: &[u8]) -> rustix::io::Result<Vec<u8>>
             _ => {}
         }
         let above = [b"/", done.join(&b'/').as_slice()].concat();
-        let dir = fs::openat2(root, above.as_slice(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), IN_ROOT);
+        let dir = wharf_store::open_in(root, above.as_slice(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), IN_ROOT);
         match dir.and_then(|dir| fs::readlinkat(dir, part.as_slice(), Vec::new())) {
             Ok(target) => {
                 links += 1;
@@ -186,7 +186,7 @@ pub(crate) fn follow(root: &OwnedFd, path: &[u8]) -> rustix::io::Result<Vec<u8>>
 
 /// Makes the mount at `target` read-only, for this view only.
 fn make_read_only(root: &OwnedFd, target: &Path) -> io::Result<()> {
-    let mount = fs::openat2(root, target, PATH_ONLY, Mode::empty(), IN_ROOT)?;
+    let mount = wharf_store::open_in(root, target, PATH_ONLY, Mode::empty(), IN_ROOT)?;
     let is_dir = FileType::from_raw_mode(fs::fstat(&mount)?.st_mode) == FileType::Directory;
     let how = MountFlags::BIND | MountFlags::RDONLY;
     if is_dir {
@@ -202,11 +202,11 @@ mod tests {
     use super::*;
 
     fn read(view: &View, path: &str) -> String {
-        let file = fs::openat2(view.root(), path, OFlags::RDONLY, Mode::empty(), IN_ROOT).unwrap();
+        let file = wharf_store::open_in(view.root(), path, OFlags::RDONLY, Mode::empty(), IN_ROOT).unwrap();
         io::read_to_string(std::fs::File::from(file)).unwrap()
     }
     fn write(view: &View, path: &str) -> rustix::io::Result<OwnedFd> {
-        fs::openat2(view.root(), path, OFlags::WRONLY | OFlags::CREATE, Mode::RUSR, IN_ROOT)
+        wharf_store::open_in(view.root(), path, OFlags::WRONLY | OFlags::CREATE, Mode::RUSR, IN_ROOT)
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod atomic;
 pub mod dir;
 pub mod doc;
 pub mod lock;
+mod open;
 pub mod trash;
 pub mod tree;
 
@@ -15,5 +16,6 @@ pub use atomic::{Durability, sync_dir, write_atomic};
 pub use dir::{DocDir, Quarantined};
 pub use doc::Doc;
 pub use lock::DataRootLock;
+pub use open::open_in;
 pub use trash::{Discarded, Trash};
 pub use tree::remove_tree_at;

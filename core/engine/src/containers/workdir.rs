@@ -1,7 +1,7 @@
 //! `WorkingDir` is made at start when the image does not have it, as dockerd does; never outside of the root file system.
 
 use rustix::{
-    fs::{Mode, OFlags, ResolveFlags, mkdirat, open, openat2},
+    fs::{Mode, OFlags, ResolveFlags, mkdirat, open},
     io::Errno,
 };
 use std::{io, os::fd::OwnedFd, path::Path};
@@ -14,7 +14,9 @@ use wharf_types::{Error, Result, error::Context as _};
 pub fn make(rootfs: &Path, dir: &str) -> Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = open(rootfs, flags, Mode::empty()).map_err(io::Error::from).context(rootfs.display())?;
-    let enter = |from: &OwnedFd, path: &str| openat2(from, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS);
+    let enter = |from: &OwnedFd, path: &str| {
+        wharf_store::open_in(from, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
+    };
     let mut path = String::new();
     for name in dir.split('/').filter(|n| !n.is_empty() && *n != ".") {
         let parent = if path.is_empty() { "/" } else { &path }.to_owned();

@@ -101,7 +101,7 @@ impl Applier {
         };
         let (dir, target_name) = path::split(&target).ok_or_else(|| invalid("hard link to the root"))?;
         let dir = if dir.is_empty() { b"." } else { dir };
-        let dir = fs::openat2(&self.root, dir, super::DIR_FLAGS, Mode::empty(), IN_ROOT).map_err(missing)?;
+        let dir = wharf_store::open_in(&self.root, dir, super::DIR_FLAGS, Mode::empty(), IN_ROOT).map_err(missing)?;
         // Checked first: the name must not be removed when it is its own target.
         let there = fs::statat(&dir, target_name, AtFlags::SYMLINK_NOFOLLOW).map_err(missing)?;
         match fs::linkat(&dir, target_name, parent, name, AtFlags::empty()) {

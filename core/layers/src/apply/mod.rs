@@ -213,7 +213,7 @@ impl Applier {
 
     fn open_dir(&self, path: &[u8]) -> rustix::io::Result<OwnedFd> {
         let path = if path.is_empty() { b"." } else { path };
-        fs::openat2(&self.root, path, DIR_FLAGS, Mode::empty(), IN_ROOT)
+        wharf_store::open_in(&self.root, path, DIR_FLAGS, Mode::empty(), IN_ROOT)
     }
 
     /// Something was removed: a cached directory may be gone.
@@ -240,7 +240,7 @@ impl Applier {
             // In a layer no directory is reached over a link, unless a later entry replaced one by it.
             let resolve = if self.whiteouts == Whiteouts::Keep { IN_ROOT } else { IN_ROOT | ResolveFlags::NO_SYMLINKS };
             // A later entry may have replaced it by something else.
-            if let Ok(dir) = fs::openat2(&self.root, path, flags, Mode::empty(), resolve) {
+            if let Ok(dir) = wharf_store::open_in(&self.root, path, flags, Mode::empty(), resolve) {
                 fs::futimens(&dir, times).context("apply layer: set times")?;
             }
         }

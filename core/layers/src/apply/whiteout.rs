@@ -86,7 +86,7 @@ impl Applier {
     fn prune_children(&self, target: &[u8]) -> io::Result<()> {
         let here: &[u8] = if target.is_empty() { b"." } else { target };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = fs::openat2(&self.root, here, flags, Mode::empty(), super::IN_ROOT)?;
+        let dir = wharf_store::open_in(&self.root, here, flags, Mode::empty(), super::IN_ROOT)?;
         let names = Dir::read_from(&dir)?.map(|e| e.map(|e| e.file_name().to_bytes().to_vec())).collect::<rustix::io::Result<Vec<_>>>()?;
         for name in names.iter().filter(|n| n.as_slice() != b"." && n.as_slice() != b"..") {
             self.prune(&path::join(target, name), false)?;
