@@ -452,7 +452,7 @@ fn websocket(case: &Case) {
     let name = case.name("typed");
     let id = case.create_named(
         &name,
-        json!({"Cmd": ["sh", "-c", "sleep 0.5; echo ready; echo more >&2; cat"], "OpenStdin": true, "StdinOnce": true}),
+        json!({"Cmd": ["sh", "-c", "sleep 0.5; echo ready; sleep 0.5; echo more >&2; cat"], "OpenStdin": true, "StdinOnce": true}),
     );
     let mut stream = handshake(case, &format!("/v1.28/containers/{id}/attach/ws?stream=1"));
     case.http().post(&format!("/containers/{id}/start")).expect(204);
