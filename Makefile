@@ -2,7 +2,8 @@
 #
 # The daemon is an ordinary cargo build. The monitor (wharf-shim) is a static, position-dependent binary: one lives beside
 # every container, so it must not depend on the host's libraries and should dirty as little memory as possible. It has its
-# own target directory, because its flags would otherwise rebuild the dependencies that both share.
+# own target directory, because its flags would otherwise rebuild the dependencies that both share. Tests name it there:
+# cargo puts a dynamic one beside wharfd whenever it builds the monitor's own tests.
 
 SHELL       := /bin/sh
 CARGO       ?= cargo
@@ -18,6 +19,7 @@ SHIM_CARGO   = LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=/usr/lib/$$(gcc -
                RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
                $(CARGO) build --locked -p wharf-shim --target $(TRIPLE) --target-dir $(TARGET)/shim
 SHIM_OUT     = $(TARGET)/shim/$(TRIPLE)
+TEST_SHIM    = WHARF_SHIM="$(abspath $(SHIM_OUT))/debug/wharf-shim"
 
 .PHONY: help setup build dev run stop test lint deny unit e2e bench docs install uninstall clean
 
@@ -58,14 +60,14 @@ deny:
 # The end-to-end crate is run by tests/run.sh; it needs the binaries.
 unit: ## unit tests of all crates
 	@if command -v cargo-nextest >/dev/null; then \
-		set -x; $(CARGO) nextest run --locked --workspace --exclude wharf-tests && \
+		export $(TEST_SHIM); set -x; $(CARGO) nextest run --locked --workspace --exclude wharf-tests && \
 		$(CARGO) test --locked --workspace --exclude wharf-tests --doc; \
-	else set -x; $(CARGO) test --locked --workspace --exclude wharf-tests; fi
+	else export $(TEST_SHIM); set -x; $(CARGO) test --locked --workspace --exclude wharf-tests; fi
 
 # The test clients that scripts/setup.sh installs come first: `python3` has docker-py and `node` finds dockerode.
 e2e: ## end-to-end tests against the debug binaries
 	PATH="$(CURDIR)/tests/.cache/venv/bin:$$PATH" NODE_PATH="$(CURDIR)/tests/.cache/node/node_modules" \
-		WHARFD="$(abspath $(TARGET))/debug/wharfd" tests/run.sh
+		WHARFD="$(abspath $(TARGET))/debug/wharfd" $(TEST_SHIM) tests/run.sh
 
 bench: ## benchmarks of the crates that have some
 	$(CARGO) bench --locked --workspace --exclude wharf-tests --benches

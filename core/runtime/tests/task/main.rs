@@ -1,6 +1,6 @@
 //! Real containers, made by real monitors, over every runtime of this host: the embedded one, and runc where it is installed.
 //!
-//! Needs root, `/bin/busybox` (Debian: busybox-static) and the monitor's binary (`WHARF_SHIM`, or where `make shim` puts it).
+//! Needs root, `/bin/busybox` (Debian: busybox-static) and the monitor's binary (`WHARF_SHIM`, or where `make dev` puts it).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod adoption;

@@ -32,7 +32,7 @@ pub fn shim() -> PathBuf {
     }
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/shim/x86_64-unknown-linux-gnu");
     let found = ["shim", "debug"].map(|profile| target.join(profile).join("wharf-shim"));
-    found.into_iter().find(|p| p.exists()).expect("no monitor binary: build it with `make shim`, or name one in WHARF_SHIM")
+    found.into_iter().find(|p| p.exists()).expect("no monitor binary: build it with `make dev`, or name one in WHARF_SHIM")
 }
 
 impl Stage {
