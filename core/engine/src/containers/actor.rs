@@ -5,16 +5,21 @@
 //! [`Actor::commit`], which stores it and publishes the new view. A slow stop never blocks a kill: stopping is a state with a
 //! deadline, not a wait.
 
+mod ended;
 mod health;
 mod pause;
+mod remove;
+mod stop;
 mod update;
+
+pub use ended::lost;
 
 use super::{
     ContainerSpec, ContainerState, ContainerView, RemoveOptions, StopOptions,
     health::{self as checks, HealthStatus, ProbeResult},
     launch,
     launch::Launched,
-    restart::{Backoff, Ended},
+    restart::Backoff,
     shared::{Shared, blocking},
 };
 use std::{
@@ -29,7 +34,7 @@ use tokio::{
 use wharf_api_types::container::HostConfig;
 use wharf_runtime::task::{AttachRequest, Attached, Task, TaskEvent};
 use wharf_shim_proto::ExitRecord;
-use wharf_types::{ContainerName, Error, ErrorKind, Result, Signal, Timestamp};
+use wharf_types::{ContainerName, Error, ErrorKind, Result, Signal};
 
 /// Where an outcome is sent.
 pub type Reply<T> = oneshot::Sender<Result<T>>;
@@ -98,13 +103,6 @@ impl Running {
     }
 }
 
-/// A stop in progress.
-struct Stopping {
-    kill_at: Option<Instant>,
-    restart: bool,
-    replies: Vec<Reply<()>>,
-}
-
 /// A task found alive at boot.
 pub struct Adopted(pub Task);
 
@@ -123,7 +121,7 @@ pub struct Actor {
     parked: Vec<(AttachRequest, Reply<Attached>)>,
     backoff: Backoff,
     restart_at: Option<Instant>,
-    stopping: Option<Stopping>,
+    stopping: Option<stop::Stopping>,
     /// Replies of kills and removals that wait for the exit.
     killed: Vec<Reply<()>>,
     remove_on_exit: Option<Reply<()>>,
@@ -296,94 +294,6 @@ impl Actor {
         }
     }
 
-    // Stopping
-
-    async fn stop(&mut self, how: StopOptions, restart: bool, by_daemon: bool, reply: Reply<()>) -> Next {
-        if !self.state.running {
-            let outcome = if restart { self.start().await } else { Err(Error::not_modified("container is already stopped")) };
-            if restart && outcome.is_ok() {
-                self.event("restart", []);
-            }
-            let _ = reply.send(outcome);
-            return Next::Go;
-        }
-        if !by_daemon {
-            self.state.manually_stopped = true;
-        }
-        if self.running.is_none() {
-            return self.cancel_restart(restart, reply).await;
-        }
-        if let Some(stopping) = &mut self.stopping {
-            stopping.restart |= restart;
-            stopping.replies.push(reply);
-            return Next::Go;
-        }
-        let signal = how.signal.unwrap_or_else(|| stop_signal(&self.spec));
-        let timeout = how.timeout.or(self.spec.config.stop_timeout).unwrap_or_else(|| self.shared.live.load().default_stop_timeout);
-        if let Err(e) = self.signal(signal).await {
-            tracing::debug!(container = ?self.spec.id, error = %e, "stop signal not delivered");
-        }
-        self.thaw_to_end().await;
-        let kill_at = u64::try_from(timeout).ok().and_then(|secs| Instant::now().checked_add(Duration::from_secs(secs)));
-        self.stopping = Some(Stopping { kill_at, restart, replies: vec![reply] });
-        self.commit().await;
-        Next::Go
-    }
-
-    /// Ends the wait for a restart by policy.
-    async fn cancel_restart(&mut self, start: bool, reply: Reply<()>) -> Next {
-        self.restart_at = None;
-        self.state.running = false;
-        self.state.restarting = false;
-        self.commit().await;
-        self.event("stop", []);
-        let outcome = if start { self.start().await } else { Ok(()) };
-        let _ = reply.send(outcome);
-        Next::Go
-    }
-
-    async fn kill(&mut self, signal: Signal, reply: Reply<()>) -> Next {
-        if !self.state.running {
-            let text = format!("cannot kill container: {0}: container {0} is not running", self.spec.id);
-            let _ = reply.send(Err(Error::conflict(text)));
-            return Next::Go;
-        }
-        // A signal that is not the explicitly chosen stop signal leaves the restart policy in force (dockerd's rule).
-        let chosen = &self.spec.config.stop_signal;
-        let ends = signal == Signal::KILL || chosen.is_empty() || signal == stop_signal(&self.spec);
-        self.state.manually_stopped |= ends;
-        if self.running.is_none() {
-            return self.cancel_restart(false, reply).await;
-        }
-        let sent = self.signal(signal).await;
-        if ends {
-            self.thaw_to_end().await;
-        }
-        self.commit().await;
-        match sent {
-            Ok(()) if signal == Signal::KILL => {
-                self.killed.push(reply);
-                self.give_up_at.get_or_insert(Instant::now() + KILL_GRACE);
-            }
-            outcome => drop(reply.send(outcome)),
-        }
-        Next::Go
-    }
-
-    /// Signals the first process and tells so.
-    async fn signal(&mut self, signal: Signal) -> Result<()> {
-        let Some(running) = &self.running else { return Ok(()) };
-        match running.task.kill(signal).await {
-            // It ended just now; its exit is on the way.
-            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-            Err(e) => Err(e.context(format!("cannot kill container {}", self.spec.id))),
-            Ok(()) => {
-                self.event("kill", [("signal", signal.number().to_string())]);
-                Ok(())
-            }
-        }
-    }
-
     async fn timer(&mut self) -> Next {
         let now = Instant::now();
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
@@ -418,173 +328,6 @@ impl Actor {
             self.publish();
         }
         Next::Go
-    }
-
-    // What the monitor tells
-
-    async fn out_of_memory(&mut self) -> Next {
-        self.state.oom_killed = true;
-        self.commit().await;
-        self.event("oom", []);
-        Next::Go
-    }
-
-    async fn exited(&mut self, record: Result<ExitRecord>) -> Next {
-        self.unwatch_health().await;
-        let task = self.running.take().map(|r| r.task);
-        let (record, task) = match record {
-            Ok(record) => (record, task),
-            // There is nobody to release; what it left behind is killed and cleaned up.
-            Err(e) => {
-                tracing::error!(container = ?self.spec.id, error = %e, "monitor lost");
-                (lost(self.state.started_at), None)
-            }
-        };
-        launch::teardown(&self.shared, &self.spec, self.state.endpoint.take(), task).await;
-        self.give_up_at = None;
-        self.exits += 1;
-        let ran = record.exited_at.since(record.started_at);
-        self.state.running = false;
-        self.state.paused = false;
-        self.state.pid = 0;
-        self.state.exit_code = record.code;
-        self.state.oom_killed |= record.oom_killed;
-        self.state.finished_at = Some(record.exited_at);
-        if let Some(error) = record.error {
-            self.state.error = error;
-        }
-        let stopping = self.stopping.take();
-        let pause = self.restart_pause(ran, stopping.is_some());
-        if let Some(pause) = pause {
-            self.state.running = true;
-            self.state.restarting = true;
-            self.state.restart_count += 1;
-            self.restart_at = Some(Instant::now() + pause);
-        }
-        self.commit().await;
-        self.shared.execs.container_ended(&self.spec.id);
-        self.event("die", [("exitCode", record.code.to_string()), ("execDuration", ran.as_secs().to_string())]);
-        for reply in self.killed.drain(..) {
-            let _ = reply.send(Ok(()));
-        }
-        if let Some(stopping) = stopping {
-            self.stopped(stopping).await;
-        }
-        if let Some(reply) = self.remove_on_exit.take() {
-            return self.remove(Some(reply)).await;
-        }
-        if self.spec.host_config.auto_remove && !self.state.running {
-            return self.remove(None).await;
-        }
-        Next::Go
-    }
-
-    fn restart_pause(&mut self, ran: Duration, stopping: bool) -> Option<Duration> {
-        if stopping || self.removing || self.shared.stopping.load(Ordering::Relaxed) {
-            return None;
-        }
-        let ended = Ended { code: self.state.exit_code, ran, manually: self.state.manually_stopped, restarts: self.state.restart_count };
-        self.backoff.next(&self.spec.host_config.restart_policy, ended)
-    }
-
-    async fn stopped(&mut self, stopping: Stopping) {
-        self.event("stop", []);
-        let mut outcome = Ok(());
-        if stopping.restart {
-            outcome = self.start().await;
-            if outcome.is_ok() {
-                self.event("restart", []);
-            }
-        }
-        for reply in stopping.replies {
-            let _ = reply.send(match &outcome {
-                Ok(()) => Ok(()),
-                Err(e) => Err(Error::new(e.kind(), e.message())),
-            });
-        }
-    }
-
-    // Removing and renaming
-
-    async fn remove_command(&mut self, how: RemoveOptions, reply: Reply<()>) -> Next {
-        if self.removing {
-            let _ = reply.send(Err(Error::conflict(format!("removal of container {} is already in progress", self.spec.name))));
-            return Next::Go;
-        }
-        if self.state.running && !how.force {
-            let what = match (self.state.paused, self.state.restarting) {
-                (true, _) => "container is paused and must be unpaused first",
-                (_, true) => "container is restarting: stop the container before removing or force remove",
-                _ => "container is running: stop the container before removing or force remove",
-            };
-            let _ = reply.send(Err(Error::conflict(format!("cannot remove container \"{}\": {what}", self.spec.name))));
-            return Next::Go;
-        }
-        self.removing = true;
-        self.restart_at = None;
-        if self.running.is_none() {
-            return self.remove(Some(reply)).await;
-        }
-        self.remove_on_exit = Some(reply);
-        self.give_up_at = Some(Instant::now() + KILL_GRACE);
-        if let Err(e) = self.signal(Signal::KILL).await {
-            tracing::warn!(container = ?self.spec.id, error = %e, "SIGKILL not delivered");
-        }
-        self.thaw_to_end().await;
-        self.publish();
-        Next::Go
-    }
-
-    /// Removes the container. The rename of its directory is the commit point: after it the container is gone, and boot
-    /// deletes what a crash leaves of its layer.
-    async fn remove(&mut self, reply: Option<Reply<()>>) -> Next {
-        self.removing = true;
-        self.publish();
-        let (shared, id) = (self.shared.clone(), self.spec.id.clone());
-        let removed = blocking(move || {
-            shared.specs.remove(id.as_str())?;
-            shared.layers.remove_rw(&id)
-        })
-        .await;
-        let still_there = self.shared.dir(&self.spec.id).exists();
-        match removed {
-            Err(e) if still_there => {
-                self.removing = false;
-                let e = e.context(format!("unable to remove container {}", self.spec.id));
-                tracing::error!(error = %e, "removal failed");
-                self.out.send_modify(|p| p.removal_failures = (p.removal_failures.0 + 1, Some(e.message().to_owned())));
-                self.publish();
-                if let Some(reply) = reply {
-                    let _ = reply.send(Err(e));
-                }
-                return Next::Go;
-            }
-            Err(e) => tracing::warn!(container = ?self.spec.id, error = %e, "layer left for the next start to delete"),
-            Ok(()) => {}
-        }
-        self.shared.index.remove(&self.spec.id, &self.spec.name);
-        self.release_image().await;
-        self.shared.execs.forget(&self.spec.id);
-        self.event("destroy", []);
-        self.out.send_modify(|p| {
-            p.gone = true;
-            p.task = None;
-        });
-        if let Some(reply) = reply {
-            let _ = reply.send(Ok(()));
-        }
-        Next::Gone
-    }
-
-    /// The layers of an image that was removed by force go with its last container.
-    async fn release_image(&mut self) {
-        if self.shared.images.get(self.spec.image.as_str()).is_ok() {
-            return;
-        }
-        let (images, layers) = (self.shared.images.clone(), self.spec.layers.clone());
-        if let Err(e) = blocking(move || images.release(&layers)).await {
-            tracing::warn!(container = ?self.spec.id, error = %e, "layers left for the next start to delete");
-        }
     }
 
     async fn rename(&mut self, name: ContainerName) -> Result<()> {
@@ -636,24 +379,6 @@ pub fn attributes(spec: &ContainerSpec) -> BTreeMap<String, String> {
     all
 }
 
-/// The signal that asks this container to end; checked at create.
-fn stop_signal(spec: &ContainerSpec) -> Signal {
-    spec.config.stop_signal.parse().unwrap_or(Signal::TERM)
-}
-
-/// The exit of a container whose monitor was killed.
-pub fn lost(started_at: Option<Timestamp>) -> ExitRecord {
-    let now = Timestamp::now();
-    ExitRecord {
-        code: 137,
-        signal: None,
-        oom_killed: false,
-        started_at: started_at.unwrap_or(now),
-        exited_at: now,
-        error: Some("the container's monitor was lost".to_owned()),
-    }
-}
-
 /// What the monitor tells next; never, when nothing runs.
 async fn told(running: &mut Option<Running>) -> Woken {
     let Some(Running { exit, events, .. }) = running else { return std::future::pending().await };
@@ -687,7 +412,7 @@ impl Published {
         let spec = ContainerSpec {
             id: id.clone(),
             name: "test".parse().unwrap(),
-            created: Timestamp::from_nanos(0),
+            created: wharf_types::Timestamp::from_nanos(0),
             image: wharf_types::Digest::of(b""),
             layers: Vec::new(),
             config: Default::default(),

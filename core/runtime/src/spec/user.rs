@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open};
 use rustix::io::Errno;
 use wharf_types::error::Context;
 use wharf_types::{Error, Result};
@@ -118,9 +118,7 @@ fn read_inside(rootfs: &Path, path: &str) -> Result<String> {
     // NONBLOCK: a FIFO in the image must not stop the daemon.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let open = || openat2(&root, path, flags, Mode::empty(), inside);
-    // EAGAIN: something was renamed while the kernel walked (openat2(2)); a running container may do that for a while.
-    let file = match (0..16).map(|_| open()).find(|r| !matches!(r, Err(Errno::AGAIN))).unwrap_or_else(open) {
+    let file = match wharf_store::open_in(&root, path, flags, Mode::empty(), inside) {
         Ok(file) => file,
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(String::new()),
         Err(e) => return Err(e).context(what()),

@@ -85,8 +85,8 @@ impl Monitor {
             pidfd_send_signal(pidfd, signal)
                 .map_err(|e| if e == rustix::io::Errno::SRCH { gone() } else { Error::system(e.to_string()) })?;
         }
-        if number == Signal::KILL.number() {
-            // On v1 a frozen process does not even die.
+        // On v1 a frozen process does not even die. An exec alone is no reason to end a pause.
+        if number == Signal::KILL.number() && (exec.is_none() || all) {
             self.cgroup.thaw();
         }
         Ok(Reply::Done)
