@@ -123,6 +123,12 @@ impl PreparedExec {
         self.task.clone()
     }
 
+    /// Has it killed when its connection closes, whatever closes it.
+    pub(crate) fn leashed(mut self) -> Self {
+        self.request.leashed = true;
+        self
+    }
+
     /// Runs it. The connection carries stdin one way and output the other; none when nothing is attached.
     ///
     /// # Errors
@@ -221,6 +227,7 @@ impl Execs {
             stdin: config.attach_stdin && !start.detach,
             console_size: start.console_size.or(config.console_size),
             attach: (!start.detach).then_some(stdio),
+            leashed: false,
         };
         let claim = Claim { execs: self.clone(), view: view.clone(), used: false };
         Ok(PreparedExec { tty: config.tty, container, task, request, claim })

@@ -227,6 +227,14 @@ impl Staged {
     pub fn open(&self) -> Result<File> {
         File::open(&self.tmp.0).context(format_args!("open {}", self.tmp.0.display()))
     }
+
+    /// Has the disk take it now, so that [`Blobs::publish`] need not wait for it.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync(&self) -> Result<()> {
+        self.open()?.sync_data().context("write blob")
+    }
 }
 
 #[cfg(test)]

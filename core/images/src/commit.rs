@@ -9,7 +9,7 @@ use crate::{
     store::ImageStore,
 };
 use bytes::Bytes;
-use std::{collections::BTreeMap, io::Write, sync::Arc};
+use std::{collections::BTreeMap, io::Write, sync::Arc, thread};
 use wharf_types::{Digest, Error, Reference, Result, Timestamp};
 
 /// What the new image is, besides its files.
@@ -64,7 +64,14 @@ impl ImageStore {
             rootfs.diff_ids.push(layer.digest.clone());
             let chain = chain_ids(&rootfs.diff_ids).pop().unwrap_or_else(|| layer.digest.clone());
             lease.pin(&chain);
-            sizes.push(layers.apply(below.as_ref(), &chain, &layer.digest, &mut layer.open()?)?);
+            // The disk takes the blob while the layer is unpacked.
+            let size = thread::scope(|scope| {
+                let synced = scope.spawn(|| layer.sync());
+                let size = layers.apply(below.as_ref(), &chain, &layer.digest, &mut layer.open()?)?;
+                synced.join().unwrap_or_else(|_| Err(Error::system("write blob: the thread panicked")))?;
+                Ok::<_, Error>(size)
+            })?;
+            sizes.push(size);
             descriptors.push(describe(Compression::None.layer_media_type().unwrap_or_default(), &layer.digest, layer.size));
         }
         let step = History {

@@ -110,6 +110,9 @@ pub struct ExecCall {
     /// Streams to join before the process runs; the connection turns raw after the answer.
     #[serde(default)]
     pub attach: Option<Stdio>,
+    /// Kill it when the client that joined its streams leaves.
+    #[serde(default)]
+    pub leashed: bool,
 }
 
 /// A choice of streams.

@@ -30,11 +30,11 @@ pub trait LayerApplier: Sync {
     /// Whether the layer is unpacked already.
     fn has(&self, chain: &Digest) -> bool;
 
-    /// Unpacks a layer and checks that the tar's digest is `diff_id`. Returns the length of its files in bytes. An existing layer is
-    /// left alone: then nothing is read.
+    /// Unpacks a layer and returns the length of its files in bytes. The tar is read to its end, where it fails unless its digest is
+    /// `diff_id`. An existing layer is left alone: then nothing is read.
     ///
     /// # Errors
-    /// When the tar is damaged or hostile, the diff id is another, or the disk fails.
+    /// When the tar cannot be read, is damaged or hostile, or the disk fails.
     fn apply(&self, parent: Option<&Digest>, chain: &Digest, diff_id: &Digest, tar: &mut dyn Read) -> Result<u64>;
 
     /// Whether a layer can be unpacked only after its parent. Otherwise the layers of an image are unpacked in parallel.

@@ -28,7 +28,7 @@ impl LayerApplier for FakeLayers {
     fn has(&self, chain: &Digest) -> bool {
         self.made.lock().unwrap().contains_key(chain)
     }
-    fn apply(&self, parent: Option<&Digest>, chain: &Digest, diff_id: &Digest, tar: &mut dyn Read) -> Result<u64> {
+    fn apply(&self, parent: Option<&Digest>, chain: &Digest, _: &Digest, tar: &mut dyn Read) -> Result<u64> {
         if let Some(size) = self.made.lock().unwrap().get(chain) {
             return Ok(*size);
         }
@@ -37,9 +37,6 @@ impl LayerApplier for FakeLayers {
         }
         let mut data = Vec::new();
         tar.read_to_end(&mut data).map_err(|e| Error::invalid(e.to_string()))?;
-        if Digest::of(&data) != *diff_id {
-            return Err(Error::invalid("invalid diffID"));
-        }
         self.made.lock().unwrap().insert(chain.clone(), data.len() as u64);
         Ok(data.len() as u64)
     }

@@ -13,7 +13,6 @@ use rustix::{
     fs::{self, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid},
     io::Errno,
 };
-use sha2::{Digest as _, Sha256};
 use std::{
     collections::HashSet,
     io::{self, BufReader, Read},
@@ -21,7 +20,7 @@ use std::{
     path::Path,
     rc::Rc,
 };
-use wharf_types::{Digest, Error, Result, error::Context};
+use wharf_types::{Error, Result, error::Context};
 
 /// What becomes of the `.wh.` entries by which a layer hides files of the layers below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +56,6 @@ pub struct RootAttributes {
 /// What was applied.
 #[derive(Debug)]
 pub struct Applied {
-    /// The digest of the whole stream.
-    pub digest: Digest,
     /// The length of all files in bytes.
     pub size: u64,
     /// `None` when the tar has no entry for the root.
@@ -68,20 +65,20 @@ pub struct Applied {
 /// Large enough for few reads and for whole small files.
 const BUFFER: usize = 256 << 10;
 
-/// Applies the tar `stream` below the existing directory `root` and reads the stream to its end.
+/// Applies the tar `stream` below the existing directory `root` and reads the stream to its end, so that a stream which checks
+/// itself can fail there.
 ///
 /// # Errors
 /// `InvalidParameter` naming the entry when the tar is damaged or tries to leave the root, `System` when the disk fails.
 pub fn apply(root: &Path, stream: &mut dyn Read, whiteouts: Whiteouts) -> Result<Applied> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = fs::open(root, flags, Mode::empty()).context(format_args!("open {}", root.display()))?;
-    let mut hashing = Hashing { inner: stream, sum: Sha256::new() };
-    let mut tar = TarReader::new(BufReader::with_capacity(BUFFER, &mut hashing));
+    let mut tar = TarReader::new(BufReader::with_capacity(BUFFER, stream));
     let mut applier = Applier::new(root, whiteouts);
     applier.run(&mut tar, "apply layer")?;
     let (size, root) = (applier.size, applier.root_attributes);
-    io::copy(&mut tar.into_inner(), &mut io::sink()).context("read layer")?;
-    Ok(Applied { digest: Digest::from_sha256(&hashing.sum.finalize()), size, root })
+    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(|e| Error::invalid(format!("read layer: {e}")).with_source(e))?;
+    Ok(Applied { size, root })
 }
 
 /// Unpacks the tar `stream` into the existing directory `dir` (a path inside `root`); links that it meets lead within `root`. The
@@ -257,19 +254,6 @@ fn times((seconds, nanos): (i64, u32)) -> Timestamps {
 fn proc_path(dir: BorrowedFd<'_>, name: &[u8]) -> Vec<u8> {
     use std::os::fd::AsRawFd;
     [format!("/proc/self/fd/{}/", dir.as_raw_fd()).as_bytes(), name].concat()
-}
-
-struct Hashing<'a> {
-    inner: &'a mut dyn Read,
-    sum: Sha256,
-}
-
-impl Read for Hashing<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(buf)?;
-        self.sum.update(buf.get(..n).unwrap_or_default());
-        Ok(n)
-    }
 }
 
 #[cfg(test)]

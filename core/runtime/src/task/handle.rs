@@ -86,6 +86,8 @@ pub struct ExecRequest {
     pub console_size: Option<[u16; 2]>,
     /// Streams to join before the process runs.
     pub attach: Option<Stdio>,
+    /// Kill it when the client that joined its streams leaves.
+    pub leashed: bool,
 }
 
 /// A process that runs.
@@ -209,9 +211,9 @@ impl Task {
     /// # Errors
     /// The runtime's words.
     pub async fn exec(&self, id: &ExecId, rq: ExecRequest) -> Result<ExecStarted> {
-        let ExecRequest { process, tty, stdin, console_size, attach } = rq;
+        let ExecRequest { process, tty, stdin, console_size, attach, leashed } = rq;
         let process = serde_json::to_value(process)?;
-        let call = Call::Exec(Box::new(ExecCall { id: id.clone(), process, tty, stdin, console_size, attach }));
+        let call = Call::Exec(Box::new(ExecCall { id: id.clone(), process, tty, stdin, console_size, attach, leashed }));
         let (stream, reply) = match attach {
             Some(_) => self.raw(call).await.map(|(stream, reply)| (Some(stream), reply))?,
             None => (None, self.connection.call(call).await?),

@@ -7,12 +7,13 @@ use crate::{
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
-use wharf_runtime::task::{ExecStarted, Stdio, Task};
+use wharf_runtime::task::{ExecRequest, ExecStarted, Stdio, Task};
 use wharf_types::{ErrorKind, ExecId, Signal};
 
 matrix!(
     output_and_exit_code,
     the_exit_is_on_record_before_the_stream_ends,
+    a_leashed_exec_ends_with_its_client,
     failures_are_told_in_the_words_that_clients_parse,
     joins_the_container,
     the_seccomp_filter_holds,
@@ -64,6 +65,16 @@ async fn the_exit_is_on_record_before_the_stream_ends(stage: Stage) {
         let record: wharf_runtime::task::ExitRecord = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
         assert_eq!(record.code, 1);
     }
+    end(&stage, &task).await;
+}
+
+async fn a_leashed_exec_ends_with_its_client(stage: Stage) {
+    let (stage, task) = container(stage).await;
+    let id = exec_id();
+    let request = ExecRequest { leashed: true, ..exec_request(&stage, &["sleep", "1000"]) };
+    let started = task.exec(&id, request).await.unwrap();
+    drop(started.stream);
+    assert_eq!(task.exec_exit(&id).await.unwrap().code, 137);
     end(&stage, &task).await;
 }
 

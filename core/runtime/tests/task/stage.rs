@@ -225,6 +225,7 @@ pub fn exec_request(stage: &Stage, args: &[&str]) -> ExecRequest {
         stdin: false,
         console_size: None,
         attach: Some(Stdio { stdin: false, stdout: true, stderr: true }),
+        leashed: false,
     }
 }
 

@@ -109,7 +109,7 @@ impl Monitor {
 
     /// Makes a connection a client of a process. Its answer has been queued, and goes out first.
     pub(super) fn join(&mut self, connection: u32, key: u32, stdio: Stdio, logs: bool) {
-        let Some(connection) = self.connections.remove(&connection) else { return };
+        let Some(connection) = self.connections.remove(&connection) else { return self.kill_leashed(key) };
         let Some(process) = self.processes.get(&key) else { return };
         let over = process.exit.is_some();
         let (fd, mut watch, answer, typed) = connection.into_raw();

@@ -148,6 +148,7 @@ impl Monitor {
         let (mut process, ends) = self.streams(exec.tty, exec.stdin, exec.console_size)?;
         // An exec's standard input has one client at most.
         process.stdin_once = true;
+        process.leashed = exec.leashed;
         process.id = Some(exec.id);
         let key = self.fresh_key();
         let files = self.files(&format!("exec-{key}"), exec.tty)?;

@@ -22,6 +22,8 @@ pub struct Process {
     pub tty: bool,
     /// Whether standard input closes behind the first client that feeds it.
     pub stdin_once: bool,
+    /// Whether it is killed when its client leaves.
+    pub leashed: bool,
     pub stdin: Option<Stdin>,
     pub outputs: Vec<Output>,
     /// The terminal, to set its size.

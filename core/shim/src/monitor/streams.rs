@@ -5,6 +5,7 @@ use rustix::{
     event::epoll::EventFlags,
     io::{Errno, read, write},
     net::{RecvFlags, recv},
+    process::{Signal, pidfd_send_signal},
 };
 use std::time::Instant;
 use wharf_shim_proto::journal::Source;
@@ -136,6 +137,16 @@ impl Monitor {
             self.input_ended(client.process, client.stdio.stdin);
         }
         self.watch_outputs(client.process);
+        self.kill_leashed(client.process);
+    }
+
+    /// Ends a process that is not to outlive its client.
+    pub(super) fn kill_leashed(&self, key: u32) {
+        let process = self.processes.get(&key).filter(|p| p.leashed && p.lives());
+        if let Some(pidfd) = process.and_then(|p| p.pidfd.as_ref()) {
+            // It fails for one that has just ended.
+            let _ = pidfd_send_signal(pidfd, Signal::KILL);
+        }
     }
 
     pub(super) fn client_event(&mut self, key: u32, flags: EventFlags) {

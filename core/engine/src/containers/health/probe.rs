@@ -50,7 +50,7 @@ impl Prober {
     }
 
     async fn follow(&self, exec: &ExecId, cancel: &CancellationToken) -> Result<Option<(i32, String)>> {
-        let prepared = self.execs.prepare(exec.as_str(), ExecStart::default()).await?;
+        let prepared = self.execs.prepare(exec.as_str(), ExecStart::default()).await?.leashed();
         let task = prepared.task();
         let stream = prepared.run().await?;
         let mut output = Output::default();
