@@ -101,6 +101,11 @@ impl Daemon {
         self.boot();
     }
 
+    /// The process id of the daemon, which must run.
+    pub fn pid(&self) -> u32 {
+        self.process().as_ref().expect("the daemon runs").id()
+    }
+
     /// The socket.
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("sock")

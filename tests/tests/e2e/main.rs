@@ -12,6 +12,7 @@ mod images_more;
 mod network;
 mod operation;
 mod restart;
+mod scale;
 
 fn main() -> std::process::ExitCode {
     let suites = [
@@ -26,6 +27,7 @@ fn main() -> std::process::ExitCode {
         network::tests(),
         operation::tests(),
         restart::tests(),
+        scale::tests(),
     ];
     wharf_tests::suite::main(suites.into_iter().flatten().collect())
 }
