@@ -7,10 +7,12 @@ pub mod tls;
 pub use activation::Sockets;
 
 use crate::config::Host;
+use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle, set_tcp_keepintvl};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
 use wharf_spi::authz::{Caller, PeerCred};
@@ -53,6 +55,8 @@ pub enum Listener {
 
 /// Connections that may wait for `accept`: what the kernel allows by default.
 const BACKLOG: i32 = 4096;
+/// How long a client on the network may be silent before it is asked, and between questions.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The group that need not exist.
 const DEFAULT_GROUP: &str = "docker";
 
@@ -135,6 +139,7 @@ impl Listener {
             Self::Tcp(listener, tls) => {
                 let (stream, _) = listener.accept().await?;
                 stream.set_nodelay(true)?;
+                notice_silence(&stream)?;
                 Ok(Accepted::Tcp(stream, tls.clone()))
             }
         }
@@ -150,6 +155,15 @@ impl Listener {
             Some(_) => Some(format!("WARNING: API is accessible on https://{address} without TLS client verification.")),
         }
     }
+}
+
+/// Has the kernel ask a silent client whether it is still there: one that vanished without a word would be served for ever. The
+/// interval is dockerd's.
+fn notice_silence(stream: &TcpStream) -> io::Result<()> {
+    set_socket_keepalive(stream, true)?;
+    set_tcp_keepidle(stream, KEEP_ALIVE)?;
+    set_tcp_keepintvl(stream, KEEP_ALIVE)?;
+    Ok(())
 }
 
 /// The file of a bound unix socket.
@@ -233,8 +247,11 @@ mod tests {
         let address = listener.local_addr().unwrap();
         assert_eq!(listeners[1].warning().unwrap(), format!("WARNING: API is accessible on http://{address} without encryption."));
         let _client = TcpStream::connect(address).await.unwrap();
-        let (_, caller) = listeners[1].accept().await.unwrap().establish().await.unwrap();
+        let (stream, caller) = listeners[1].accept().await.unwrap().establish().await.unwrap();
         assert_eq!(caller, Caller::default());
+        let Either::Right(Either::Left(stream)) = stream else { panic!() };
+        assert!(rustix::net::sockopt::socket_keepalive(&stream).unwrap());
+        assert_eq!(rustix::net::sockopt::tcp_keepidle(&stream).unwrap(), KEEP_ALIVE);
     }
 
     #[tokio::test]
