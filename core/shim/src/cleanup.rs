@@ -24,7 +24,14 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// Cleans up after the task in `dir`; the directory itself is left to the caller.
 pub fn run(dir: &Path) -> Result<()> {
-    helpers(dir).into_iter().try_for_each(kill)?;
+    // One that is killed may have forked another since the list was made.
+    loop {
+        let helpers = helpers(dir);
+        if helpers.is_empty() {
+            break;
+        }
+        helpers.into_iter().try_for_each(kill)?;
+    }
     let launch: Launch = match fs::read(dir.join(file::LAUNCH)) {
         Ok(text) => serde_json::from_slice(&text)?,
         // Without a launch, no monitor was ever started.

@@ -131,7 +131,9 @@ fn spawn(binary: &Binary, dir: &Path, launch: &[u8], spec: &[u8]) -> Result<StdS
     let lock = File::open(dir).context(place())?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive).context(place())?;
     fs::write(dir.join(file::SPEC), spec).context(place())?;
-    fs::write(dir.join(file::LAUNCH), launch).context(place())?;
+    // The launch comes last and whole: where there is none, no monitor was started.
+    let unfinished = dir.join("launch.new");
+    fs::write(&unfinished, launch).and_then(|()| fs::rename(&unfinished, dir.join(file::LAUNCH))).context(place())?;
     let (ours, theirs) = StdStream::pair()?;
     ours.set_nonblocking(true)?;
     let mut command = binary.command();

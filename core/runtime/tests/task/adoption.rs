@@ -110,11 +110,17 @@ async fn a_killed_monitor_is_noticed_and_cleaned_up(stage: Stage) {
 
 async fn an_interrupted_launch_is_cleaned_up(stage: Stage) {
     let stage = stage.script("sleep 1000");
-    // What a daemon leaves that was killed before it spawned the monitor.
+    // What a daemon leaves that was killed before it spawned the monitor: a directory, perhaps with half of the launch.
     let dir = stage.host.task_dir(&stage.launch.id);
-    fs::create_dir(&dir).unwrap();
-    assert!(matches!(stage.host.adopt(&stage.launch.id).await.unwrap(), Adopted::Lost));
-    stage.host.cleanup(&stage.launch.id).await.unwrap();
+    for half in [None, Some("")] {
+        fs::create_dir(&dir).unwrap();
+        if let Some(text) = half {
+            fs::write(dir.join("launch.new"), text).unwrap();
+        }
+        assert!(matches!(stage.host.adopt(&stage.launch.id).await.unwrap(), Adopted::Lost));
+        stage.host.cleanup(&stage.launch.id).await.unwrap();
+        stage.assert_nothing_left();
+    }
     // And a monitor that is killed at any moment of its launch.
     for delay in [1, 3, 6, 10, 20] {
         let (host, launch, spec) = (stage.host.clone(), stage.launch.clone(), serde_json::from_value(stage.spec.clone()).unwrap());

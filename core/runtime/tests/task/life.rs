@@ -8,6 +8,7 @@ use serde_json::json;
 use std::{fs, time::Duration};
 use tokio::time::timeout;
 use wharf_runtime::task::TaskEvent;
+use wharf_shim_proto::RuntimeKind;
 use wharf_types::{ErrorKind, Signal};
 
 matrix!(
@@ -19,6 +20,8 @@ matrix!(
     pause_stops_and_resume_continues,
     update_changes_limits,
     a_paused_container_can_be_killed,
+    a_kill_meets_a_pause,
+    a_torn_state_is_deleted,
     a_created_container_can_be_killed,
     missing_privileges_are_no_failure,
     a_fresh_network_has_a_loopback_interface,
@@ -142,6 +145,35 @@ async fn a_paused_container_can_be_killed(stage: Stage) {
     task.kill(Signal::KILL).await.unwrap();
     let record = timeout(Duration::from_secs(10), task.wait()).await.unwrap().unwrap();
     assert_eq!(record.code, 137);
+    stage.finish(&task).await;
+}
+
+/// Whichever comes first, the end finds nobody at work on the container's state, and nothing is left.
+async fn a_kill_meets_a_pause(stage: Stage) {
+    let stage = stage.script("sleep 100");
+    for delay in [0, 500, 1000, 2000, 4000, 8000] {
+        let task = stage.start().await;
+        let kill = async {
+            tokio::time::sleep(Duration::from_micros(delay)).await;
+            let _ = task.kill(Signal::KILL).await;
+        };
+        let _ = tokio::join!(task.pause(), kill);
+        // The pause may have come last.
+        let _ = task.kill(Signal::KILL).await;
+        timeout(Duration::from_secs(10), task.wait()).await.unwrap().unwrap();
+        stage.finish(&task).await;
+    }
+}
+
+/// The embedded runtime's own file of its state; other runtimes have other files.
+async fn a_torn_state_is_deleted(stage: Stage) {
+    let stage = stage.script("sleep 100");
+    let task = stage.start().await;
+    if let RuntimeKind::Builtin = stage.launch.runtime {
+        fs::write(stage.launch.runtime_root.join(stage.launch.id.as_str()).join("state.json"), "").unwrap();
+    }
+    task.kill(Signal::KILL).await.unwrap();
+    timeout(Duration::from_secs(10), task.wait()).await.unwrap().unwrap();
     stage.finish(&task).await;
 }
 

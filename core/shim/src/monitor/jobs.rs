@@ -74,6 +74,11 @@ impl Job {
         }
     }
 
+    /// Whether it uses the runtime's state of the container, which must stay as long.
+    fn uses_state(&self) -> bool {
+        matches!(self.kind, Kind::Start { .. } | Kind::Pause { .. } | Kind::Update { .. } | Kind::Delete)
+    }
+
     /// Whether a process that nobody knows yet may be its product.
     pub fn makes_process(&self) -> bool {
         matches!(self.kind, Kind::Create { .. } | Kind::Exec { .. })
@@ -160,23 +165,33 @@ impl Monitor {
 
     pub(super) fn pause(&mut self, to: ReplyTo, paused: bool) {
         let verb = if paused { Verb::Pause } else { Verb::Resume };
-        let spawned = self.spawn(verb, None, |_| Kind::Pause { to, paused });
+        let spawned = self.serving().and_then(|()| self.spawn(verb, None, |_| Kind::Pause { to, paused }));
         self.answer_failure(to, spawned);
     }
 
     pub(super) fn update(&mut self, to: ReplyTo, resources: &serde_json::Value) {
         let key = self.fresh_key();
         let file = self.place.path.join(format!("update-{key}.json"));
-        let written = fs::write(&file, resources.to_string()).context(file.display());
+        let written = self.serving().and_then(|()| fs::write(&file, resources.to_string()).context(file.display()));
         let spawned = written.and_then(|()| self.spawn(Verb::Update { resources: file.clone() }, None, |_| Kind::Update { to, file }));
         self.answer_failure(to, spawned);
     }
 
+    /// Has the ended container's state deleted, once nobody works on it any more: a runtime that has just thawed a container still
+    /// writes that down while its process dies, and one that pauses may make cgroups again.
     pub(super) fn delete(&mut self) {
         self.phase = Phase::Deleting;
+        if self.jobs.iter().any(Job::uses_state) {
+            return;
+        }
         if let Err(e) = self.spawn(Verb::Delete { force: true }, None, |_| Kind::Delete) {
             self.deleted(Err(e));
         }
+    }
+
+    /// Fails when there is no container, or none any more.
+    fn serving(&self) -> Result<()> {
+        if self.phase == Phase::Serving { Ok(()) } else { Err(Error::conflict("the container is not running")) }
     }
 
     fn answer_failure(&mut self, to: ReplyTo, result: Result<()>) {
@@ -274,6 +289,9 @@ impl Monitor {
                 self.reply(to, result.map(|()| Reply::Done));
             }
             Kind::Delete => self.deleted(result),
+        }
+        if self.phase == Phase::Deleting {
+            self.delete();
         }
         true
     }

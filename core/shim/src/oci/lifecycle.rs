@@ -94,32 +94,29 @@ fn update(call: &Invocation, resources: &Path) -> Result<()> {
 /// Processes are killed and cgroups removed here: libcontainer sleeps where that takes a moment, and reads the mount table once for
 /// each controller. What it alone knows (hooks, resctrl groups) is left to it.
 fn delete(call: &Invocation, force: bool) -> Result<()> {
-    let removed = match load(call) {
-        Err(e) if e.kind() == wharf_types::ErrorKind::NotFound && force => Ok(()),
-        // A create that was cut off leaves a directory without state.
-        Err(_) if force => fs::remove_dir_all(state_dir(call)).context(state_dir(call).display()),
-        Err(e) => Err(e),
-        Ok(mut container) => {
-            if !force && !matches!(container.status(), ContainerStatus::Stopped | ContainerStatus::Created) {
-                return Err(Error::conflict(format!(
-                    "cannot delete container {} that is not stopped: {}",
-                    call.id,
-                    name(container.status())
-                )));
-            }
-            let config = YoukiConfig::load(state_dir(call)).ok();
-            if let Some(config) = &config {
-                let cgroup = Cgroup::named(&config.cgroup_path);
-                cgroup.kill_all()?;
-                cgroup.remove()?;
-            }
-            let hooks = config.and_then(|c| c.hooks).and_then(|h| h.poststop().clone()).is_some_and(|h| !h.is_empty());
-            if hooks || container.intel_rdt_dir().is_some() || container.intel_rdt_monitoring_dir().is_some() {
-                container.delete(true).map_err(failed)
-            } else {
-                fs::remove_dir_all(state_dir(call)).context(state_dir(call).display())
-            }
+    let state_dir = state_dir(call);
+    let container = match load(call) {
+        Ok(container) if !force && !matches!(container.status(), ContainerStatus::Stopped | ContainerStatus::Created) => {
+            let status = name(container.status());
+            return Err(Error::conflict(format!("cannot delete container {} that is not stopped: {status}", call.id)));
         }
+        Err(e) if !force => return Err(e),
+        other => other,
+    };
+    let config = YoukiConfig::load(&state_dir).ok();
+    if let Some(config) = &config {
+        let cgroup = Cgroup::named(&config.cgroup_path);
+        cgroup.kill_all()?;
+        cgroup.remove()?;
+    }
+    let hooks = config.and_then(|c| c.hooks).and_then(|h| h.poststop().clone()).is_some_and(|h| !h.is_empty());
+    let removed = match container {
+        Err(e) if e.kind() == wharf_types::ErrorKind::NotFound => Ok(()),
+        Ok(mut container) if hooks || container.intel_rdt_dir().is_some() || container.intel_rdt_monitoring_dir().is_some() => {
+            container.delete(true).map_err(failed)
+        }
+        // A create that was cut off leaves a directory without state.
+        _ => fs::remove_dir_all(&state_dir).context(state_dir.display()),
     };
     match fs::remove_dir_all(bundle_dir(call)) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(bundle_dir(call).display()),
