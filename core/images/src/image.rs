@@ -1,6 +1,6 @@
 //! An image as the store hands it out: a snapshot that does not change.
 
-use crate::{config::ImageConfig, manifest::Manifest};
+use crate::{config::ImageConfig, manifest::Manifest, platform::Platform};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use wharf_types::{Digest, Error, Reference, Result, Timestamp};
@@ -96,6 +96,11 @@ impl Image {
     /// The operating system, `linux` where the config names none.
     pub fn os(&self) -> &str {
         if self.config.os.is_empty() { "linux" } else { &self.config.os }
+    }
+
+    /// What it runs on.
+    pub fn platform(&self) -> Platform {
+        Platform::of_config(&self.config.os, &self.config.architecture, &self.config.variant)
     }
 
     /// The chain ids of the layers, base first.

@@ -7,58 +7,18 @@ use crate::{
     config::{History, ImageConfig, RootFs, RunConfig},
     image::Image,
     load::spool::Source,
-    load::{LayerApplier, lease::Lease, plan::host_architecture, unpack::Layer, unpack::unpack_layers},
+    load::{LayerApplier, lease::Lease, unpack::Layer, unpack::unpack_layers},
     manifest::{Descriptor, Manifest},
+    platform::Platform,
     store::ImageStore,
 };
 use bytes::Bytes;
 use std::{
     collections::BTreeMap,
     io::{self, Read, Write as _},
-    str::FromStr,
     sync::Arc,
 };
 use wharf_types::{Digest, Error, Reference, Result, Timestamp, error::Context};
-
-/// `os[/architecture[/variant]]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Platform {
-    /// Always `linux`.
-    pub os: String,
-    /// `amd64`, `arm64`, …
-    pub architecture: String,
-    /// `v8` and the like, or empty.
-    pub variant: String,
-}
-
-impl Default for Platform {
-    /// The host's.
-    fn default() -> Self {
-        Self { os: "linux".to_owned(), architecture: host_architecture().to_owned(), variant: String::new() }
-    }
-}
-
-impl FromStr for Platform {
-    type Err = Error;
-    fn from_str(text: &str) -> Result<Self> {
-        let lower = text.to_ascii_lowercase();
-        let parts: Vec<&str> = lower.split('/').collect();
-        let (os, architecture, variant) = match parts.as_slice() {
-            [os] => (*os, host_architecture(), ""),
-            [os, arch] => (*os, *arch, ""),
-            [os, arch, variant] => (*os, *arch, *variant),
-            _ => return Err(Error::invalid(format!("{text:?} is an invalid platform: it must be os[/arch[/variant]]"))),
-        };
-        let word = |w: &str| w.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
-        if architecture.is_empty() || !parts.iter().all(|p| word(p)) {
-            return Err(Error::invalid(format!("{text:?} is an invalid platform")));
-        }
-        if os != "linux" {
-            return Err(Error::invalid(format!("operating system is not supported: {os}")));
-        }
-        Ok(Self { os: os.to_owned(), architecture: architecture.to_owned(), variant: variant.to_owned() })
-    }
-}
 
 /// How to import.
 #[derive(Clone, Debug)]

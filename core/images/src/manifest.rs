@@ -45,6 +45,9 @@ pub struct DescribedPlatform {
     /// `amd64`.
     #[serde(default)]
     pub architecture: String,
+    /// `v8` and the like.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub variant: String,
 }
 
 /// An image manifest.

@@ -228,19 +228,28 @@ impl Inner {
 
     /// [`ImageStore::tag`], for callers that hold the change lock.
     pub(crate) fn tag(&self, id: &Digest, reference: &Reference) -> Result<Option<Digest>> {
-        let reference = reference.clone().or_latest();
-        if reference.familiar_name() == "sha256" {
-            return Err(Error::invalid("refusing to create an ambiguous tag using digest algorithm as name"));
-        }
-        let image = self.index().images.get(id).cloned().ok_or_else(|| Error::not_found(format!("No such image: {id}")))?;
-        let mut before = None;
-        self.set_references(|all| before = all.insert(reference, id.clone()))?;
+        let before = self.name(id, reference)?;
+        let Some(image) = self.index().images.get(id).cloned() else { return Ok(before) };
         let last_tagged = Some(Timestamp::now());
         self.documents.put(id.hex(), &ImageDoc { last_tagged, ..image_doc(&image) })?;
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(image) = index.images.get_mut(id) {
             Arc::make_mut(image).last_tagged = last_tagged;
         }
+        Ok(before)
+    }
+
+    /// The same for a name that comes with the image, which is no tagging: nobody chose it here.
+    pub(crate) fn name(&self, id: &Digest, reference: &Reference) -> Result<Option<Digest>> {
+        let reference = reference.clone().or_latest();
+        if reference.familiar_name() == "sha256" {
+            return Err(Error::invalid("refusing to create an ambiguous tag using digest algorithm as name"));
+        }
+        if !self.index().images.contains_key(id) {
+            return Err(Error::not_found(format!("No such image: {id}")));
+        }
+        let mut before = None;
+        self.set_references(|all| before = all.insert(reference, id.clone()))?;
         Ok(before.filter(|old| old != id))
     }
 

@@ -155,7 +155,7 @@ impl Found {
 pub fn find_behind(view: &View, path: &str) -> Result<Found> {
     let (absolute, _) = absolute(path)?;
     let end = follow(view.root(), &absolute).map_err(|e| failed(path, e))?;
-    let name = end.rsplit(|b| *b == b'/').next().unwrap_or_default().to_vec();
+    let name = end.rsplit(|b| *b == b'/').next().filter(|name| !name.is_empty()).unwrap_or(b"/").to_vec();
     locate(view, &[b"/", end.as_slice()].concat(), false, name).map_err(|e| failed(path, e))
 }
 

@@ -73,7 +73,7 @@ impl Difference {
         let open = |path: &Path| fs::open(path, DIRECTORY, Mode::empty());
         let below = self.below.iter().map(|p| open(p)).collect::<rustix::io::Result<Vec<_>>>()?;
         let mut changes = Vec::new();
-        Walk { changes: &mut changes }.directory(&open(&self.changed)?, &below, &[], self.whole)?;
+        Walk { changes: &mut changes }.tree(open(&self.changed)?, below, self.whole)?;
         changes.sort();
         Ok(changes)
     }
@@ -109,76 +109,132 @@ fn open_below(root: &OwnedFd, path: &[u8]) -> io::Result<Option<OwnedFd>> {
     }
 }
 
+/// A directory on the way down.
+struct Level {
+    changed: OwnedFd,
+    /// What the layers below have of it, top first.
+    below: Vec<OwnedFd>,
+    path: Vec<u8>,
+    /// Whether what is not in `changed` was deleted.
+    whole: bool,
+    here: Vec<CString>,
+    /// How many of `here` were looked at.
+    seen: usize,
+    /// The directory itself, which is judged last; none of the root.
+    own: Option<Seen>,
+}
+
+/// A file and what was seen of it.
+struct Seen {
+    name: CString,
+    path: Vec<u8>,
+    now: Stat,
+    /// In which of the directories below it is too, and as what.
+    before: Option<(usize, Stat)>,
+    managed: bool,
+    /// How many changes were known before what is in it.
+    at: usize,
+}
+
+/// How deep a tree is looked at: every level holds a descriptor for each layer that has it.
+const MAX_DEPTH: usize = 512;
+
 struct Walk<'a> {
     changes: &'a mut Vec<Change>,
 }
 
-/// How deep a tree is looked at; with the stack of a thread in mind.
-const MAX_DEPTH: usize = 512;
-
 impl Walk<'_> {
-    fn directory(&mut self, changed: &OwnedFd, below: &[OwnedFd], path: &[u8], whole: bool) -> io::Result<()> {
-        if path.iter().filter(|b| **b == b'/').count() > MAX_DEPTH {
-            return Err(Errno::NAMETOOLONG.into());
-        }
-        let whole = whole || is_opaque(changed)?;
-        let here = names(changed)?;
-        for name in &here {
-            self.one(changed, below, name, path, whole)?;
-        }
-        if !whole {
-            return Ok(());
-        }
-        let mut there = BTreeSet::new();
-        for dir in below {
-            there.extend(names(dir)?);
-        }
-        for name in there {
-            if here.binary_search(&name).is_err() && find(below, &name)?.is_some() {
-                self.add(child_path(path, name.to_bytes()), ChangeKind::Deleted);
+    /// A list instead of recursion: how deep the tree is, its owner decides.
+    fn tree(&mut self, changed: OwnedFd, below: Vec<OwnedFd>, whole: bool) -> io::Result<()> {
+        let mut levels = vec![Level::new(changed, below, Vec::new(), whole, None)?];
+        while let Some(level) = levels.last_mut() {
+            if let Some(name) = level.here.get(level.seen).cloned() {
+                level.seen += 1;
+                if let Some(below) = self.one(level, name)? {
+                    if levels.len() > MAX_DEPTH {
+                        return Err(Errno::NAMETOOLONG.into());
+                    }
+                    levels.push(below);
+                }
+                continue;
+            }
+            self.deleted(level)?;
+            let own = levels.pop().and_then(|done| done.own);
+            if let (Some(above), Some(own)) = (levels.last(), own) {
+                self.judge(above, own, true)?;
             }
         }
         Ok(())
     }
 
-    fn one(&mut self, changed: &OwnedFd, below: &[OwnedFd], name: &CStr, path: &[u8], whole: bool) -> io::Result<()> {
-        let now = match fs::statat(changed, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Err(Errno::NOENT) => return Ok(()),
+    /// Looks at one name; a directory is returned, to be looked into.
+    fn one(&mut self, level: &Level, name: CString) -> io::Result<Option<Level>> {
+        let now = match fs::statat(&level.changed, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(None),
             other => other?,
         };
-        let path = child_path(path, name.to_bytes());
-        let before = find(below, name)?;
-        if !whole && whiteout::is_mark(&now) {
+        let path = child_path(&level.path, name.to_bytes());
+        let before = find(&level.below, &name)?;
+        if !level.whole && whiteout::is_mark(&now) {
             if before.is_some() {
                 self.add(path, ChangeKind::Deleted);
             }
-            return Ok(());
+            return Ok(None);
         }
         let is_dir = FileType::from_raw_mode(now.st_mode) == FileType::Directory;
         let managed = before.is_none() && MANAGED.contains(&path.as_slice());
         if managed && !is_dir && now.st_size == 0 {
-            return Ok(());
+            return Ok(None);
         }
-        let at = self.changes.len();
-        if is_dir {
-            let (sub, below) = match fs::openat(changed, name, DIRECTORY, Mode::empty()) {
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(()),
-                other => (other?, directories(below, name)?),
-            };
-            self.directory(&sub, &below, &path, whole)?;
+        let own = Seen { name, path, now, before, managed, at: self.changes.len() };
+        if !is_dir {
+            self.judge(level, own, false)?;
+            return Ok(None);
         }
-        let inside = self.changes.len() > at;
-        let kind = match before {
-            None if managed && !inside => return Ok(()),
+        let changed = match fs::openat(&level.changed, &own.name, DIRECTORY, Mode::empty()) {
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+            other => other?,
+        };
+        let below = directories(&level.below, &own.name)?;
+        Level::new(changed, below, own.path.clone(), level.whole, Some(own)).map(Some)
+    }
+
+    /// Decides what happened to a file once everything in it is known.
+    fn judge(&mut self, level: &Level, file: Seen, is_dir: bool) -> io::Result<()> {
+        let inside = self.changes.len() > file.at;
+        let kind = match file.before {
+            None if file.managed && !inside => return Ok(()),
             None => ChangeKind::Added,
             // In the tree that overlayfs keeps, a file is a file that was written.
-            Some(_) if !is_dir && !whole => ChangeKind::Modified,
-            Some((dir, then)) if inside || differs(&now, &then) || attributes(changed, name)? != attributes(dir, name)? => {
+            Some(_) if !is_dir && !level.whole => ChangeKind::Modified,
+            Some((dir, then)) => {
+                let below = level.below.get(dir).ok_or(Errno::NOENT)?;
+                let same =
+                    !inside && !differs(&file.now, &then) && attributes(&level.changed, &file.name)? == attributes(below, &file.name)?;
+                if same {
+                    return Ok(());
+                }
                 ChangeKind::Modified
             }
-            Some(_) => return Ok(()),
         };
-        self.add(path, kind);
+        self.add(file.path, kind);
+        Ok(())
+    }
+
+    /// What the layers below have in a directory and the changed tree has not.
+    fn deleted(&mut self, level: &Level) -> io::Result<()> {
+        if !level.whole {
+            return Ok(());
+        }
+        let mut there = BTreeSet::new();
+        for dir in &level.below {
+            there.extend(names(dir)?);
+        }
+        for name in there {
+            if level.here.binary_search(&name).is_err() && find(&level.below, &name)?.is_some() {
+                self.add(child_path(&level.path, name.to_bytes()), ChangeKind::Deleted);
+            }
+        }
         Ok(())
     }
 
@@ -187,12 +243,20 @@ impl Walk<'_> {
     }
 }
 
+impl Level {
+    fn new(changed: OwnedFd, below: Vec<OwnedFd>, path: Vec<u8>, whole: bool, own: Option<Seen>) -> io::Result<Self> {
+        let whole = whole || is_opaque(&changed)?;
+        let here = names(&changed)?;
+        Ok(Self { changed, below, path, whole, here, seen: 0, own })
+    }
+}
+
 /// What the layers below show as `name`, and in which of their directories it lies.
-fn find<'a>(below: &'a [OwnedFd], name: &CStr) -> io::Result<Option<(&'a OwnedFd, Stat)>> {
-    for dir in below {
+fn find(below: &[OwnedFd], name: &CStr) -> io::Result<Option<(usize, Stat)>> {
+    for (index, dir) in below.iter().enumerate() {
         match fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => {}
-            found => return Ok(Some((dir, found?)).filter(|(_, st)| !whiteout::is_mark(st))),
+            found => return Ok(Some((index, found?)).filter(|(_, st)| !whiteout::is_mark(st))),
         }
     }
     Ok(None)
@@ -236,5 +300,41 @@ fn attributes(dir: &OwnedFd, name: &CStr) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>>
     match xattrs(&at_path(dir, name), false) {
         Err(e) if e.raw_os_error() == Some(Errno::NOENT.raw_os_error()) => Ok(Vec::new()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On the small stack of a thread: an overflow would end the process.
+    #[test]
+    fn depth_costs_no_stack() {
+        let (changed, below) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let dig = |tree: &tempfile::TempDir, levels: usize| {
+            let mut at = fs::open(tree.path(), DIRECTORY, Mode::empty()).unwrap();
+            for _ in 0..levels {
+                fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
+                at = fs::openat(&at, "d", DIRECTORY, Mode::empty()).unwrap();
+            }
+        };
+        let changes = || {
+            let difference = Difference { changed: changed.path().to_owned(), whole: true, below: vec![below.path().to_owned()] };
+            let run = move || difference.changes();
+            std::thread::Builder::new().stack_size(128 << 10).spawn(run).unwrap().join().unwrap()
+        };
+        dig(&below, 3);
+        dig(&changed, MAX_DEPTH - 10);
+        let found = changes().unwrap();
+        assert_eq!(found.len(), MAX_DEPTH - 10);
+        assert_eq!((found[2].kind, found[3].kind), (ChangeKind::Modified, ChangeKind::Added));
+        let deepest = found.last().unwrap().path.clone();
+        let dir = open_below(&fs::open(changed.path(), DIRECTORY, Mode::empty()).unwrap(), &deepest).unwrap().unwrap();
+        let mut at = dir;
+        for _ in 0..20 {
+            fs::mkdirat(&at, "d", Mode::RWXU).unwrap();
+            at = fs::openat(&at, "d", DIRECTORY, Mode::empty()).unwrap();
+        }
+        assert_eq!(changes().unwrap_err().raw_os_error(), Some(Errno::NAMETOOLONG.raw_os_error()));
     }
 }

@@ -10,6 +10,8 @@ pub mod archive;
 mod background;
 mod backing;
 pub mod diff;
+#[cfg(fuzzing)]
+pub mod fuzz;
 pub mod layers;
 mod mounts;
 mod overlay;

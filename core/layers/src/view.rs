@@ -152,8 +152,11 @@ fn mount_point(root: &OwnedFd, target: &[u8], is_dir: bool) -> io::Result<OwnedF
 /// How many links may lead from one to the next (the kernel's number).
 const MAX_LINKS: usize = 40;
 
-/// Follows every link of a path, as far as there is something. Without a slash at its beginning.
-pub(crate) fn follow(root: &OwnedFd, path: &[u8]) -> rustix::io::Result<Vec<u8>> {
+/// Follows every link of a path inside `root`, as far as there is something. Without a slash at its beginning.
+///
+/// # Errors
+/// `ELOOP` for links that lead in circles.
+pub fn follow(root: &OwnedFd, path: &[u8]) -> rustix::io::Result<Vec<u8>> {
     let split = |path: &[u8]| path.split(|b| *b == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
     let (mut done, mut todo, mut links): (Vec<Vec<u8>>, VecDeque<_>, _) = (Vec::new(), split(path).into(), 0);
     while let Some(part) = todo.pop_front() {

@@ -8,6 +8,8 @@
 
 mod files;
 mod follow;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod options;
 mod output;
 mod query;

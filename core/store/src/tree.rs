@@ -1,7 +1,7 @@
 //! Deleting a tree whose content nobody vouches for: images and containers wrote it.
 
 use rustix::{
-    fs::{self, AtFlags, CWD, Dir, FileType, IFlags, Mode, OFlags, ResolveFlags},
+    fs::{self, AtFlags, CWD, Dir, FileType, IFlags, Mode, OFlags, RenameFlags, ResolveFlags},
     io::{Errno, Result},
     path::Arg,
 };
@@ -20,29 +20,23 @@ const MAX_DEPTH: usize = 32;
 /// [`Errno::XDEV`] where something is mounted; otherwise what the kernel answers. What was deleted until then stays deleted.
 pub fn remove_tree_at(dir: impl AsFd, name: impl Arg) -> Result<()> {
     let name = name.into_c_str()?.into_owned();
-    let mut sweep = Sweep { top: dir.as_fd().try_clone_to_owned().map_err(|_| Errno::MFILE)?, base: name.clone(), moved: 0 };
+    let mut sweep = Sweep { top: dir.as_fd().try_clone_to_owned().map_err(|_| Errno::MFILE)?, moved: Vec::new(), next: 0 };
     sweep.remove(&dir, &name, None, 0)?;
     // Whatever was too deep now lies in `top` beside the tree.
-    let mut done = 0;
-    while done < sweep.moved {
-        let name = sweep.moved_name(done)?;
+    while let Some(name) = sweep.moved.pop() {
         sweep.remove(&dir, &name, Some(FileType::Directory), 0)?;
-        done += 1;
     }
     Ok(())
 }
 
 struct Sweep {
     top: OwnedFd,
-    base: CString,
-    moved: usize,
+    moved: Vec<CString>,
+    /// The number in the next name to try.
+    next: usize,
 }
 
 impl Sweep {
-    fn moved_name(&self, n: usize) -> Result<CString> {
-        format!("{}.deep-{n}", self.base.to_string_lossy()).into_c_str().map(std::borrow::Cow::into_owned)
-    }
-
     fn remove(&mut self, parent: impl AsFd, name: &CString, kind: Option<FileType>, depth: usize) -> Result<()> {
         // An unknown kind is tried as a file first; unlinking a directory is EISDIR and harmless.
         if kind != Some(FileType::Directory) {
@@ -51,18 +45,34 @@ impl Sweep {
                 other => return other,
             }
         }
-        if depth == MAX_DEPTH {
-            let to = self.moved_name(self.moved)?;
-            return match fs::renameat(&parent, name, &self.top, &to) {
-                Ok(()) => {
-                    self.moved += 1;
-                    Ok(())
-                }
-                // It is mounted on, or immutable: the ordinary way says so or copes.
-                Err(_) => self.remove_dir(&parent, name, depth),
-            };
+        // Where something is mounted it stays, and the ordinary way says so.
+        if depth >= MAX_DEPTH && self.move_up(&parent, name)? {
+            return Ok(());
         }
         self.remove_dir(&parent, name, depth)
+    }
+
+    /// Moves a directory out of the depths to a name in `top` that nobody has; false where it cannot be moved.
+    fn move_up(&mut self, parent: impl AsFd, name: &CString) -> Result<bool> {
+        let mut thawed = false;
+        loop {
+            let to = format!(".deep-{}", self.next).into_c_str()?.into_owned();
+            match fs::renameat_with(&parent, name, &self.top, &to, RenameFlags::NOREPLACE) {
+                Ok(()) => {
+                    self.moved.push(to);
+                    self.next += 1;
+                    return Ok(true);
+                }
+                Err(Errno::EXIST) => self.next += 1,
+                Err(Errno::NOENT) => return Ok(true),
+                Err(Errno::PERM) if !thawed => {
+                    thaw(&parent, c".");
+                    thaw(&parent, name.as_c_str());
+                    thawed = true;
+                }
+                Err(_) => return Ok(false),
+            }
+        }
     }
 
     fn remove_dir(&mut self, parent: impl AsFd, name: &CString, depth: usize) -> Result<()> {
@@ -146,8 +156,13 @@ mod tests {
             at = fs::openat(&at, "d", OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).unwrap();
         }
         drop(at);
+        // The names that the depths are moved to may belong to others: these stay, empty or not.
+        std::fs::create_dir(tmp.path().join(".deep-0")).unwrap();
+        std::fs::create_dir_all(tmp.path().join(".deep-1/full")).unwrap();
         remove_tree_at(&root, "d").unwrap();
-        assert_eq!(std::fs::read_dir(tmp.path()).unwrap().count(), 0);
+        let mut left: Vec<_> = std::fs::read_dir(tmp.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, [".deep-0", ".deep-1"]);
     }
 
     #[test]

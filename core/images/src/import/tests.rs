@@ -44,13 +44,3 @@ fn failures_leave_nothing() {
     assert_eq!((f.store.count(), f.blobs()), (0, 0));
     assert_eq!(std::fs::read_dir(f.tmp.path().join("blobs/tmp")).unwrap().count(), 0);
 }
-
-#[test]
-fn platforms() {
-    let p: Platform = "linux/arm64/v8".parse().unwrap();
-    assert_eq!((p.architecture.as_str(), p.variant.as_str()), ("arm64", "v8"));
-    assert_eq!("linux".parse::<Platform>().unwrap(), Platform::default());
-    for bad in ["", "windows", "linux/", "linux/a/b/c", "linux/a b"] {
-        assert!(bad.parse::<Platform>().is_err(), "{bad}");
-    }
-}

@@ -15,6 +15,7 @@ pub(crate) mod unpack;
 use crate::{
     image::Image,
     manifest::Manifest,
+    platform::Platform,
     store::{ImageStore, Inner},
 };
 use bytes::Bytes;
@@ -76,14 +77,30 @@ pub struct Loaded {
 impl ImageStore {
     /// Loads every image of an archive. All images become known at the end, or none does.
     ///
+    /// # Errors
+    /// As [`ImageStore::load_for`].
+    pub fn load(&self, input: impl Read + Send, layers: &dyn LayerApplier, on: &mut dyn FnMut(LoadProgress)) -> Result<Vec<Loaded>> {
+        self.load_for(&[], input, layers, on)
+    }
+
+    /// Loads those images of an archive that are for one of `platforms`; where an index offers several, the first of them. No
+    /// platform at all means every image, and of an index the host's.
+    ///
     /// After an error the caller lets [`ImageStore::release_layers`] remove what was unpacked for nothing.
     ///
     /// # Errors
-    /// `InvalidParameter` for an archive that is damaged, hostile or none; `System` when the disk fails.
-    pub fn load(&self, input: impl Read + Send, layers: &dyn LayerApplier, on: &mut dyn FnMut(LoadProgress)) -> Result<Vec<Loaded>> {
+    /// `InvalidParameter` for an archive that is damaged, hostile or none, `NotFound` for one without an image for the platforms;
+    /// `System` when the disk fails.
+    pub fn load_for(
+        &self,
+        platforms: &[Platform],
+        input: impl Read + Send,
+        layers: &dyn LayerApplier,
+        on: &mut dyn FnMut(LoadProgress),
+    ) -> Result<Vec<Loaded>> {
         let lease = Lease::new(Arc::clone(&self.0));
         let spool = Spool::read(&self.0.blobs, &lease, input)?;
-        let plans = plan::plan(&self.0.blobs, &spool)?;
+        let plans = plan::plan(&self.0.blobs, &spool, platforms)?;
         let mut images = Vec::new();
         for plan in plans {
             images.push(self.0.prepare(&spool, &lease, plan, layers, on)?);
@@ -153,7 +170,7 @@ impl Inner {
         let mut loaded = Vec::new();
         for (id, tags) in &known {
             for tag in tags {
-                if let Some(old) = self.tag(id, tag)? {
+                if let Some(old) = self.name(id, tag)? {
                     on(LoadProgress::Renamed { reference: tag.clone(), old });
                 }
             }

@@ -4,8 +4,9 @@ use crate::{
     blobs::Blobs,
     config::ImageConfig,
     image::parse_config,
-    load::spool::{Spool, clean},
+    load::spool::{MAX_LISTING, Spool, clean},
     manifest::{Descriptor, Index, MAX_DOCUMENT, Manifest},
+    platform::Platform,
 };
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -35,19 +36,42 @@ struct Saved {
 
 /// How many lists may be nested.
 const MAX_NESTING: usize = 4;
-/// Longest `manifest.json` in bytes: it lists every image with every layer.
-const MAX_LISTING: u64 = 32 << 20;
 
-pub(crate) fn plan(store: &Blobs, spool: &Spool) -> Result<Vec<Plan>> {
+/// The images of an archive; only those for one of `platforms` when some are named.
+pub(crate) fn plan(store: &Blobs, spool: &Spool, platforms: &[Platform]) -> Result<Vec<Plan>> {
+    let host = [Platform::default()];
     let manifests = match spool.digest_of("index.json") {
-        Some(index) => Layout { store, spool }.images(&index)?,
+        Some(index) => {
+            let wanted = if platforms.is_empty() { &host } else { platforms };
+            Layout { store, spool, wanted, strict: !platforms.is_empty() }.images(&index)?
+        }
         None => Vec::new(),
     };
-    match spool.digest_of("manifest.json") {
-        Some(listing) => saved(store, spool, &spool.read_blob(store, &listing, MAX_LISTING)?, manifests),
-        None if !manifests.is_empty() => manifests.into_iter().map(|m| m.into_plan(store, spool)).collect(),
-        None => Err(Error::invalid("invalid archive: does not contain a manifest.json")),
+    let plans: Vec<Plan> = match spool.digest_of("manifest.json") {
+        Some(listing) => saved(store, spool, &spool.read_blob(store, &listing, MAX_LISTING)?, manifests)?,
+        None if !manifests.is_empty() => manifests.into_iter().map(|m| m.into_plan(store, spool)).collect::<Result<_>>()?,
+        None if spool.digest_of("index.json").is_some() && !platforms.is_empty() => Vec::new(),
+        None => return Err(Error::invalid("invalid archive: does not contain a manifest.json")),
+    };
+    if platforms.is_empty() {
+        return Ok(plans);
     }
+    let fitting: Vec<Plan> = plans.into_iter().filter(|p| platforms.iter().any(|wanted| wanted.takes(&p.platform()))).collect();
+    if fitting.is_empty() {
+        return Err(Error::not_found(format!("the archive holds no image for {}", names(platforms))));
+    }
+    Ok(fitting)
+}
+
+impl Plan {
+    fn platform(&self) -> Platform {
+        let config = &self.parsed_config;
+        Platform::of_config(&config.os, &config.architecture, &config.variant)
+    }
+}
+
+fn names(platforms: &[Platform]) -> String {
+    platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// A `docker save` archive. Where it is an OCI layout as well, the images keep their manifests and so their digests.
@@ -79,6 +103,10 @@ fn parse_tag(text: &str) -> Result<Reference> {
 struct Layout<'a> {
     store: &'a Blobs,
     spool: &'a Spool,
+    /// The first one that an index has is taken.
+    wanted: &'a [Platform],
+    /// Nothing else will do.
+    strict: bool,
 }
 
 /// A manifest of an OCI layout.
@@ -91,9 +119,9 @@ struct Found {
 impl Layout<'_> {
     fn images(&self, index: &Digest) -> Result<Vec<Found>> {
         let entries = self.index(index, MAX_LISTING)?;
-        let (ours, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_ours);
+        let (ours, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(|d| self.rank(d).is_some());
         // An archive for another platform alone is loaded all the same; "unknown" marks attestations.
-        let chosen = if ours.is_empty() { others.into_iter().filter(|d| !is_attestation(d)).collect() } else { ours };
+        let chosen = if ours.is_empty() && !self.strict { others.into_iter().filter(|d| !is_attestation(d)).collect() } else { ours };
         let mut found: Vec<Found> = Vec::new();
         for entry in chosen {
             let Some(mut image) = self.image(&entry, 0)? else { continue };
@@ -112,6 +140,18 @@ impl Layout<'_> {
         Ok(index.manifests)
     }
 
+    /// Which of the wanted platforms an entry is for; one that says nothing may be for the first.
+    fn rank(&self, entry: &Descriptor) -> Option<usize> {
+        match &entry.platform {
+            None => Some(0),
+            Some(p) if p.os.is_empty() || p.architecture.is_empty() => None,
+            Some(p) => {
+                let own = Platform::of_config(&p.os, &p.architecture, &p.variant);
+                self.wanted.iter().position(|wanted| wanted.takes(&own))
+            }
+        }
+    }
+
     /// The image behind an entry; `None` for a manifest that is no image.
     fn image(&self, entry: &Descriptor, nesting: usize) -> Result<Option<Found>> {
         if entry.is_index() {
@@ -120,9 +160,10 @@ impl Layout<'_> {
             }
             let inner = self.index(&entry.digest, MAX_DOCUMENT)?;
             // Platforms that the archive lists but does not hold are no choice.
-            let here = inner.into_iter().filter(|d| is_ours(d) && self.spool.by_digest(&d.digest).is_ok());
-            let Some(chosen) = here.min_by_key(|d| d.platform.is_none()) else {
-                let what = format!("no matching manifest for linux/{} in the manifest list entries", host_architecture());
+            let here = inner.into_iter().filter(|d| self.spool.by_digest(&d.digest).is_ok());
+            let ranked = here.filter_map(|d| Some((d.platform.is_none(), self.rank(&d)?, d)));
+            let Some((.., chosen)) = ranked.min_by_key(|(unnamed, rank, _)| (*unnamed, *rank)) else {
+                let what = format!("no matching manifest for {} in the manifest list entries", names(self.wanted));
                 return Err(Error::not_found(what));
             };
             return self.image(&chosen, nesting.saturating_add(1));
@@ -155,22 +196,6 @@ fn tags_of(entry: &Descriptor) -> Vec<Reference> {
         .collect()
 }
 
-fn is_ours(entry: &Descriptor) -> bool {
-    entry.platform.as_ref().is_none_or(|p| p.os == "linux" && p.architecture == host_architecture())
-}
-
 fn is_attestation(entry: &Descriptor) -> bool {
     entry.platform.as_ref().is_some_and(|p| p.os == "unknown")
-}
-
-/// The host's architecture in Go's words, which images use.
-pub(crate) fn host_architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "x86" => "386",
-        "aarch64" => "arm64",
-        "powerpc64" => "ppc64le",
-        "loongarch64" => "loong64",
-        other => other,
-    }
 }

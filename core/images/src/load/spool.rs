@@ -37,6 +37,8 @@ pub(crate) enum Source {
 
 /// How many links may lead from one to the next.
 const MAX_LINKS: usize = 8;
+/// Longest `manifest.json` and `index.json` in bytes: they list every image with every layer. Longer ones are not even stored.
+pub(crate) const MAX_LISTING: u64 = 32 << 20;
 /// Where OCI layouts keep blobs.
 pub(crate) const BLOB_DIR: &str = "blobs/sha256/";
 
@@ -73,9 +75,15 @@ impl Spool {
                 return Ok(Item::Blob(digest.clone()));
             }
         }
+        let listing = matches!(name, "manifest.json" | "index.json");
+        let limit = if listing { MAX_LISTING } else { u64::MAX };
         let mut writer = store.writer()?;
-        writer.copy_from(content).map_err(|e| Error::invalid(format!("invalid archive: {name}: {e}")).with_source(e))?;
+        let copied = writer.copy_from(&mut content.take(limit.saturating_add(1)));
+        copied.map_err(|e| Error::invalid(format!("invalid archive: {name}: {e}")).with_source(e))?;
         let staged = writer.finish();
+        if staged.size > limit {
+            return Err(Error::invalid(format!("invalid archive: {name} is longer than {limit} bytes")));
+        }
         if let Some(named) = named.filter(|n| *n != staged.digest) {
             return Err(Error::invalid(format!("invalid archive: the digest of {name} is {}, expected {named}", staged.digest)));
         }

@@ -239,7 +239,7 @@ fn nested_indexes_choose_the_host() {
     let ours = image("ours", &["one"], &[]);
     for (test, os, arch) in [
         (image("other", &["two"], &[]), "linux", "s390x"),
-        (ours, "linux", plan::host_architecture()),
+        (ours, "linux", crate::platform::host_architecture()),
         (image("att", &["3"], &[]), "unknown", "unknown"),
     ] {
         let mut d = archive.oci(&test, Compression::Gzip);
@@ -254,6 +254,34 @@ fn nested_indexes_choose_the_host() {
     let (_, mut index) = archive.blob(json!({"manifests": [entries[0]]}).to_string().as_bytes());
     index["mediaType"] = crate::manifest::OCI_INDEX.into();
     assert!(load(&Fixture::new(), &archive.index(&[index])).unwrap_err().message().starts_with("no matching manifest for linux/"));
+}
+
+#[test]
+fn a_platform_can_be_asked_for() {
+    let platforms = |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect::<Vec<crate::Platform>>();
+    let mut archive = Archive::default();
+    let mut entries = Vec::new();
+    for arch in ["s390x", "riscv64"] {
+        let mut test = image(arch, &[arch], &[]);
+        let mut config: Value = serde_json::from_slice(&test.config).unwrap();
+        config["architecture"] = arch.into();
+        test.config = config.to_string().into_bytes();
+        let mut entry = archive.oci(&test, Compression::None);
+        entry["platform"] = json!({"os": "linux", "architecture": arch});
+        entries.push(entry);
+    }
+    let (_, mut nested) = archive.blob(json!({"manifests": entries}).to_string().as_bytes());
+    nested["mediaType"] = crate::manifest::OCI_INDEX.into();
+    for archive in [archive.clone().index(&[nested]), archive.index(&entries)] {
+        let load = |wanted: &[&str]| {
+            let f = Fixture::new();
+            let loaded = f.store.load_for(&platforms(wanted), &archive.tar()[..], &f.layers, &mut |_| {});
+            loaded.map(|all| all.iter().map(|l| l.image.platform().to_string()).collect::<Vec<_>>()).map_err(|e| e.kind())
+        };
+        assert_eq!(load(&["linux/riscv64"]).unwrap(), ["linux/riscv64"]);
+        assert_eq!(load(&["linux/ppc64le", "linux/s390x"]).unwrap(), ["linux/s390x"]);
+        assert_eq!(load(&["linux/ppc64le"]).unwrap_err(), ErrorKind::NotFound);
+    }
 }
 
 #[test]
@@ -284,6 +312,8 @@ fn bad_archives_leave_nothing() {
             }),
         ),
         ("manifest.json", Box::new(|a| a.put("manifest.json", "{"))),
+        ("is longer than", Box::new(|a| a.put("manifest.json", vec![b' '; (spool::MAX_LISTING + 1) as usize]))),
+        ("is longer than", Box::new(|a| a.put("index.json", vec![b' '; (spool::MAX_LISTING + 1) as usize]))),
         (
             "is missing",
             Box::new({

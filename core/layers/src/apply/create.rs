@@ -40,7 +40,10 @@ impl Applier {
             }
             Kind::HardLink => return self.hard_link(entry, parent, name),
             Kind::Dir => self.directory(parent, dir, name)?,
-            Kind::Symlink => self.place(parent, name, || fs::symlinkat(&*entry.link, parent, name))?,
+            Kind::Symlink => {
+                self.place(parent, name, || fs::symlinkat(&*entry.link, parent, name))?;
+                self.size += entry.link.len() as u64;
+            }
             Kind::Fifo => self.node(parent, name, FileType::Fifo, (0, 0))?,
             Kind::Char => self.node(parent, name, FileType::CharacterDevice, entry.device)?,
             Kind::Block => self.node(parent, name, FileType::BlockDevice, entry.device)?,

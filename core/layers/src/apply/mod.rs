@@ -187,23 +187,29 @@ impl Applier {
 
     /// Opens the directory `path`, making what is missing on the way (mode 0755, as Docker does).
     fn parent(&mut self, path: &[u8]) -> io::Result<Rc<OwnedFd>> {
-        if let Some((cached, dir)) = &self.parent
-            && cached == path
-        {
-            return Ok(Rc::clone(dir));
-        }
-        let dir = match self.open_dir(path) {
-            Err(Errno::NOENT) => {
-                let (above, name) = path::split(path).ok_or(Errno::NOENT)?;
-                let above = self.parent(above)?;
-                fs::mkdirat(&*above, name, Mode::from_raw_mode(0o755))?;
-                fs::chmodat(&*above, name, Mode::from_raw_mode(0o755), fs::AtFlags::empty())?;
-                self.note(path);
-                self.open_dir(path)?
+        // From the end on, and not by recursion: how deep it goes, the archive decides.
+        let (mut there, mut missing) = (path, Vec::new());
+        let mut dir = loop {
+            if let Some((cached, dir)) = &self.parent
+                && cached == there
+            {
+                break Rc::clone(dir);
             }
-            other => other?,
+            match self.open_dir(there) {
+                Err(Errno::NOENT) => {
+                    missing.push(there);
+                    (there, _) = path::split(there).ok_or(Errno::NOENT)?;
+                }
+                other => break Rc::new(other?),
+            }
         };
-        let dir = Rc::new(dir);
+        for made in missing.into_iter().rev() {
+            let (_, name) = path::split(made).ok_or(Errno::NOENT)?;
+            fs::mkdirat(&*dir, name, Mode::from_raw_mode(0o755))?;
+            fs::chmodat(&*dir, name, Mode::from_raw_mode(0o755), fs::AtFlags::empty())?;
+            self.note(made);
+            dir = Rc::new(self.open_dir(made)?);
+        }
         self.parent = Some((path.to_vec(), Rc::clone(&dir)));
         Ok(dir)
     }

@@ -57,7 +57,7 @@ fn everything_an_entry_can_say() {
         .raw(b'6', "fifo", "", 0o640, b"")
         .file("implied/parents/f", b"x");
     let applied = root.apply(tar, Whiteouts::Overlay).unwrap();
-    assert_eq!((applied.size, applied.root.unwrap().mode), (8, 0o751));
+    assert_eq!((applied.size, applied.root.unwrap().mode), (8 + "/etc/passwd".len() as u64, 0o751));
     let st = root.path("d/suid").metadata().unwrap();
     assert_eq!((st.mode() & 0o7777, st.uid(), st.mtime(), st.mtime_nsec()), (0o4755, 1234, 1_500_000_000, 250_000_000));
     assert_eq!(st.ino(), root.path("hard").metadata().unwrap().ino());
@@ -209,6 +209,23 @@ fn whiteouts_delete_only_what_was_below() {
     assert!(!root.path("gone").exists() && !root.path("d/old").exists() && !root.path("d/sub/old").exists());
     assert!(root.path("d/sub/new").exists() && !root.path("x/old").exists() && root.path("x/new").exists());
     assert_eq!(root.read("both"), "new");
+}
+
+/// On the small stack of a thread: an overflow would end the process.
+#[test]
+fn depth_costs_no_stack() {
+    let path = "d/".repeat(2000);
+    for whiteouts in [Whiteouts::Overlay, Whiteouts::Delete, Whiteouts::Keep] {
+        let root = Root::new();
+        let tar = || Maker::default().pax(&[("path", format!("{path}f").as_bytes())]).file("f", b"deep").file("d/.wh..wh..opq", b"");
+        std::thread::scope(|s| {
+            let run = || root.apply(tar(), whiteouts).map(drop);
+            std::thread::Builder::new().stack_size(256 << 10).spawn_scoped(s, run).unwrap().join().unwrap().unwrap();
+        });
+        let tree = std::fs::File::open(root.path("")).unwrap();
+        wharf_store::open_in(&tree, path.as_str(), DIR_FLAGS, Mode::empty(), IN_ROOT).unwrap();
+        wharf_store::remove_tree_at(&tree, "d").unwrap();
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Applier, Whiteouts, path, proc_path};
 use rustix::{
-    fs::{self, AtFlags, Dir, FileType, Mode, OFlags, Stat, XattrFlags},
+    fs::{self, AtFlags, FileType, Mode, OFlags, Stat, XattrFlags},
     io::Errno,
 };
 use std::{io, os::fd::AsFd};
@@ -68,29 +68,38 @@ impl Applier {
 
     /// Deletes what lower layers put at `target`; what this layer made there stays. `keep` spares `target` itself.
     fn prune(&self, target: &[u8], keep: bool) -> io::Result<()> {
-        let Some((dir, name)) = path::split(target) else { return self.prune_children(target) };
+        // A list instead of recursion: how deep a tree is, the layer decides.
+        let mut todo = vec![(target.to_vec(), keep)];
+        while let Some((target, keep)) = todo.pop() {
+            if self.prune_one(&target, keep)? {
+                todo.extend(self.children(&target)?.into_iter().map(|name| (path::join(&target, &name), false)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes `target`, unless it stays. Then tells whether there is something in it to look at.
+    fn prune_one(&self, target: &[u8], keep: bool) -> io::Result<bool> {
+        let Some((dir, name)) = path::split(target) else { return Ok(true) };
         let parent = match self.open_dir(dir) {
-            Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOENT) => return Ok(false),
             other => other?,
         };
         if !keep && !self.made.contains(target) {
-            return Ok(wharf_store::remove_tree_at(&parent, name)?);
+            wharf_store::remove_tree_at(&parent, name)?;
+            return Ok(false);
         }
         match fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(st) if FileType::from_raw_mode(st.st_mode) == FileType::Directory => self.prune_children(target),
-            Ok(_) | Err(Errno::NOENT) => Ok(()),
+            Ok(st) => Ok(FileType::from_raw_mode(st.st_mode) == FileType::Directory),
+            Err(Errno::NOENT) => Ok(false),
             Err(e) => Err(e.into()),
         }
     }
 
-    fn prune_children(&self, target: &[u8]) -> io::Result<()> {
-        let here: &[u8] = if target.is_empty() { b"." } else { target };
+    fn children(&self, dir: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+        let here: &[u8] = if dir.is_empty() { b"." } else { dir };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = wharf_store::open_in(&self.root, here, flags, Mode::empty(), super::IN_ROOT)?;
-        let names = Dir::read_from(&dir)?.map(|e| e.map(|e| e.file_name().to_bytes().to_vec())).collect::<rustix::io::Result<Vec<_>>>()?;
-        for name in names.iter().filter(|n| n.as_slice() != b"." && n.as_slice() != b"..") {
-            self.prune(&path::join(target, name), false)?;
-        }
-        Ok(())
+        Ok(crate::pack::names(dir)?.into_iter().map(std::ffi::CString::into_bytes).collect())
     }
 }

@@ -29,8 +29,14 @@ fn open_dir(at: impl AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<O
     fs::openat(at, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
 }
 
+/// How deep a tree may be; with the stack of a thread in mind.
+const MAX_DEPTH: usize = 128;
+
 impl Copy {
     fn children(&mut self, from: &OwnedFd, to: &OwnedFd, path: &str) -> io::Result<()> {
+        if path.bytes().filter(|b| *b == b'/').count() > MAX_DEPTH {
+            return Err(Errno::NAMETOOLONG.into());
+        }
         for entry in Dir::read_from(from)? {
             let entry = entry?;
             let name = entry.file_name();
