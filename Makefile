@@ -21,7 +21,7 @@ SHIM_CARGO   = LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=/usr/lib/$$(gcc -
 SHIM_OUT     = $(TARGET)/shim/$(TRIPLE)
 TEST_SHIM    = WHARF_SHIM="$(abspath $(SHIM_OUT))/debug/wharf-shim"
 
-.PHONY: help setup build dev run stop test lint deny unit e2e bench docs install uninstall clean
+.PHONY: help setup build dev run stop test lint deny unit fuzz fuzz-brief e2e bench docs install uninstall clean
 
 help:
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -47,10 +47,11 @@ run: setup build ## build, check the host, start the daemon and run a first cont
 stop: ## stop the daemon that `make run` started
 	@scripts/stop.sh
 
-test: setup dev lint deny unit e2e ## everything that must pass before a change goes in
+test: setup dev lint deny unit fuzz-brief e2e ## everything that must pass before a change goes in
 
 lint:
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 deny:
@@ -64,6 +65,14 @@ unit: ## unit tests of all crates
 		$(CARGO) test --locked --workspace --exclude wharf-tests --doc; \
 	else export $(TEST_SHIM); set -x; $(CARGO) test --locked --workspace --exclude wharf-tests; fi
 
+# Stable Rust builds the targets too; tests/fuzz/run.sh says how.
+fuzz: ## run every fuzz target for FUZZ_SECONDS (300), one per processor at a time
+	CARGO_TARGET_DIR="$(abspath $(TARGET))" CARGO="$(CARGO)" tests/fuzz/run.sh $(or $(FUZZ_SECONDS),300)
+
+# The same numbers each time judge a change; luck is for `make fuzz`.
+fuzz-brief:
+	FUZZ_SEED=1 CARGO_TARGET_DIR="$(abspath $(TARGET))" CARGO="$(CARGO)" tests/fuzz/run.sh 10
+
 # The test clients that scripts/setup.sh installs come first: `python3` has docker-py and `node` finds dockerode.
 e2e: ## end-to-end tests against the debug binaries
 	PATH="$(CURDIR)/tests/.cache/venv/bin:$$PATH" NODE_PATH="$(CURDIR)/tests/.cache/node/node_modules" \
@@ -74,7 +83,7 @@ bench: ## benchmarks of the crates that have some
 
 docs: ## regenerate the generated pages of the manual
 	WHARF_WRITE_DOCS=1 $(CARGO) test --locked -p wharf-daemon --test docs
-	WHARF_WRITE_DOCS=1 $(CARGO) test --locked -p wharf-api --lib routes
+	WHARF_WRITE_DOCS=1 $(CARGO) test --locked -p wharf-api --lib reference
 
 install: ## install into PREFIX (/usr/local), below DESTDIR; run `make build` first
 	install -D -m 0755 $(TARGET)/release/wharfd $(BINDIR)/wharfd

@@ -5,6 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 DOCKER_PY=7.1.0
+SCHEMATHESIS=4.32.5
 DOCKERODE=4.0.9
 CACHE=tests/.cache
 what=${1:-all}
@@ -27,11 +28,13 @@ ls /usr/lib/*/libseccomp.a >/dev/null 2>&1 || need libseccomp-dev
 # Running: the packet filter of the default network.
 have nft || need nftables
 if [ "$what" = all ]; then
+    have g++ || need g++
     have ip || need iproute2
     have ps || need procps
     have runc || need runc
     have busybox || need busybox-static
     have docker || need docker-client
+    have docker-registry || need docker-registry
     have node || need nodejs
     have npm || need npm
     have python3 || need python3
@@ -74,12 +77,13 @@ fi
 
 # The clients that the end-to-end tests speak through. They live in the repository's cache, not in the system.
 mkdir -p "$CACHE"
-if [ ! -e "$CACHE/venv/docker-$DOCKER_PY" ]; then
-    explain "installing docker-py $DOCKER_PY into $CACHE/venv"
+python=$CACHE/venv/docker-$DOCKER_PY-schemathesis-$SCHEMATHESIS
+if [ ! -e "$python" ]; then
+    explain "installing docker-py $DOCKER_PY and schemathesis $SCHEMATHESIS into $CACHE/venv"
     rm -rf "$CACHE/venv"
     python3 -m venv "$CACHE/venv"
-    "$CACHE/venv/bin/pip" install --quiet --disable-pip-version-check "docker==$DOCKER_PY"
-    touch "$CACHE/venv/docker-$DOCKER_PY"
+    "$CACHE/venv/bin/pip" install --quiet --disable-pip-version-check "docker==$DOCKER_PY" "schemathesis==$SCHEMATHESIS"
+    touch "$python"
 fi
 if [ ! -e "$CACHE/node/dockerode-$DOCKERODE" ]; then
     explain "installing dockerode $DOCKERODE into $CACHE/node"

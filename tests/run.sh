@@ -7,13 +7,13 @@
 #   WHARFD, WHARF_SHIM         the binaries; default: the newest wharfd in target, and the monitor beside it
 #   WHARF_TEST_CALIBRATE=0     leaves out dockerd; it is also left out when it is not installed
 #   WHARF_TEST_RUNTIMES        runtimes to judge, "builtin runc" by default
-#   WHARF_TEST_LIMIT           seconds for the whole, 720 by default
-#   WHARF_TEST_SEED            repeats the random kills of an earlier run
+#   WHARF_TEST_LIMIT           seconds for the whole, 1800 by default
+#   WHARF_TEST_SEED            repeats the random kills of an earlier run; other requests of the API's description
 set -uo pipefail
 cd "$(dirname "$0")/.."
 filter=${1:-}
 runtimes=${WHARF_TEST_RUNTIMES:-builtin runc}
-deadline=$((SECONDS + ${WHARF_TEST_LIMIT:-720}))
+deadline=$((SECONDS + ${WHARF_TEST_LIMIT:-1800}))
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -73,7 +73,7 @@ for runtime in $runtimes; do
     fi
     # What the first run has shown about the API does not change with the runtime.
     suites=
-    [ $first = 1 ] || suites=cli_run,cli_lifecycle,restart
+    [ $first = 1 ] || suites=cli_run,cli_lifecycle,restart,security
     part "wharf with $runtime" WHARF_TEST_ENGINE=wharf WHARF_TEST_RUNTIME="$runtime" WHARF_TEST_SUITES=$suites
     first=0
 done

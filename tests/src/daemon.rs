@@ -36,11 +36,16 @@ impl Daemon {
 
     /// The same with more flags.
     pub fn start_with(config: Option<Value>, flags: &[&str]) -> Daemon {
+        Daemon::start_as(Engine::from_env(), config, flags)
+    }
+
+    /// The same, of this engine.
+    pub fn start_as(engine: Engine, config: Option<Value>, flags: &[&str]) -> Daemon {
         // Short names: the path of a unix socket holds 107 bytes.
         let dir = tempfile::Builder::new().prefix("whe2e-").tempdir_in("/tmp").unwrap();
         fs::write(dir.path().join("daemon.json"), config.unwrap_or_else(|| json!({})).to_string()).unwrap();
         let daemon = Daemon {
-            engine: Engine::from_env(),
+            engine,
             net: NetNs::new(),
             dir,
             flags: flags.iter().map(|f| (*f).to_owned()).collect(),
@@ -227,7 +232,7 @@ impl Drop for Daemon {
 }
 
 /// Percent-encodes a query value.
-pub(crate) fn urlencode(text: &str) -> String {
+pub fn urlencode(text: &str) -> String {
     text.bytes()
         .map(|b| if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) { char::from(b).to_string() } else { format!("%{b:02X}") })
         .collect()

@@ -90,7 +90,7 @@ fn cgroups(dir: &Path) -> Vec<PathBuf> {
 }
 
 /// The directories that a daemon keeps and the mounts below them, to compare before and after.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Footprint(BTreeSet<PathBuf>);
 
 impl Footprint {

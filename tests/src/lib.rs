@@ -27,7 +27,7 @@ mod sys;
 
 pub use case::Case;
 pub use command::{Output, run, run_with_stdin};
-pub use daemon::Daemon;
+pub use daemon::{Daemon, urlencode};
 pub use engine::Engine;
 pub use leaks::Footprint;
 pub use netns::NetNs;

@@ -13,6 +13,7 @@ pub type NameSet = BTreeMap<String, Empty>;
 
 /// Go's `struct{}`; reads `{}` and `null`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Empty {}
 
 impl<'de> Deserialize<'de> for Empty {
@@ -22,22 +23,25 @@ impl<'de> Deserialize<'de> for Empty {
 }
 
 /// A command line: on input a string or an array, on output always an array (`Cmd`, `Entrypoint`).
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(from = "StringOrList")]
 pub struct StrSlice(pub Vec<String>);
 
-impl<'de> Deserialize<'de> for StrSlice {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            One(String),
-            Many(Vec<String>),
-        }
-        Ok(Self(match Form::deserialize(d)? {
-            Form::One(s) => vec![s],
-            Form::Many(v) => v,
-        }))
+#[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+enum StringOrList {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl From<StringOrList> for StrSlice {
+    fn from(form: StringOrList) -> Self {
+        Self(match form {
+            StringOrList::One(s) => vec![s],
+            StringOrList::Many(v) => v,
+        })
     }
 }
 
@@ -205,6 +209,7 @@ wire! {
 
 /// Body of `POST /containers/create`: `Config`'s fields beside `HostConfig` and `NetworkingConfig`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ContainerCreate {
     /// The fields of `Config`, at the top level of the body.
     #[serde(flatten)]
@@ -215,6 +220,21 @@ pub struct ContainerCreate {
     /// `NetworkingConfig`.
     #[serde(rename = "NetworkingConfig", default, deserialize_with = "crate::nullable")]
     pub networking_config: NetworkingConfig,
+    /// What old clients say at the top level.
+    #[serde(flatten)]
+    pub misplaced: Misplaced,
+}
+
+wire! {
+    /// Fields of `HostConfig` that were at the top level of the create body before there was one in it.
+    Misplaced {
+        ? "Memory" memory: i64,
+        ? "MemorySwap" memory_swap: i64,
+        ? "CpuShares" cpu_shares: i64,
+        ? "CpusetCpus" cpuset_cpus: String,
+        ? "Cpuset" cpuset: String,
+        ? "VolumeDriver" volume_driver: String,
+    }
 }
 
 #[cfg(test)]
@@ -227,6 +247,14 @@ mod tests {
         let c: ContainerCreate = serde_json::from_str(body).unwrap();
         assert_eq!(c.config.cmd, Some(StrSlice(vec!["true".into()])));
         assert_eq!(c.host_config, HostConfig::default());
+    }
+
+    #[test]
+    fn arrays_are_no_objects() {
+        for body in ["[]", r#"{"HostConfig":[]}"#, r#"{"Healthcheck":[["CMD"]]}"#, r#"{"HostConfig":{"Devices":[["/dev/null"]]}}"#] {
+            assert!(serde_json::from_str::<ContainerCreate>(body).is_err(), "{body}");
+        }
+        assert!(serde_json::from_str::<HostConfig>("[null]").is_err());
     }
 
     #[test]

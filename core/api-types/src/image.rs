@@ -1,6 +1,6 @@
 //! Images: list, inspect, remove, and the messages of the streams that make them.
 
-use crate::{container::Config, inspect::GraphDriver};
+use crate::inspect::GraphDriver;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ wire! {
     }
 }
 wire! {
-    /// Everything about an image. The fields after `Metadata` exist in older API versions only.
+    /// Everything about an image. The fields after `Metadata` exist in older API versions only. `Config` has what the image sets, and
+    /// below 1.50 every field of a container's `Config`.
     ImageInspect {
         "Id" id: String,
         "RepoTags" repo_tags: Vec<String>,
@@ -30,7 +31,7 @@ wire! {
         ? "Created" created: Option<String>,
         ? "DockerVersion" docker_version: Option<String>,
         ? "Author" author: Option<String>,
-        "Config" config: ImageRunConfig,
+        "Config" config: Value,
         "Architecture" architecture: String,
         ? "Variant" variant: String,
         "Os" os: String,
@@ -41,23 +42,7 @@ wire! {
         "Metadata" metadata: ImageMetadata,
         ? "VirtualSize" virtual_size: Option<i64>,
         ? "Container" container: Option<String>,
-        ? "ContainerConfig" container_config: Option<Config>,
-    }
-}
-
-/// What an image says about its processes: the OCI fields, or (below 1.50) the whole of a container's `Config`.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-#[serde(untagged)]
-pub enum ImageRunConfig {
-    /// Every field, empty or not.
-    Full(Box<Config>),
-    /// Only what the image sets.
-    Oci(Value),
-}
-
-impl Default for ImageRunConfig {
-    fn default() -> Self {
-        Self::Oci(Value::Object(serde_json::Map::new()))
+        ? "ContainerConfig" container_config: Option<Value>,
     }
 }
 
@@ -97,6 +82,16 @@ wire! {
         "Id" id: String,
         "Size" size: i64,
         "Tags" tags: Option<Vec<String>>,
+    }
+}
+wire! {
+    /// A platform as the parameters of image endpoints name it, in JSON.
+    OciPlatform {
+        "architecture" architecture: String,
+        "os" os: String,
+        ? "os.version" os_version: String,
+        ? "os.features" os_features: Vec<String>,
+        ? "variant" variant: String,
     }
 }
 wire! {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 wire! {
-    /// Everything about a container.
+    /// Everything about a container. `Mounts` came with 1.20, which took `Volumes` and `VolumesRW` away.
     ContainerInspect {
         "Id" id: String,
         "Created" created: String,
@@ -29,23 +29,24 @@ wire! {
         "ProcessLabel" process_label: String,
         "AppArmorProfile" app_armor_profile: String,
         "ExecIDs" exec_ids: Option<Vec<String>>,
-        "HostConfig" host_config: HostConfig,
+        "HostConfig" host_config: WithOlder<HostConfig>,
         ? "GraphDriver" graph_driver: Option<GraphDriver>,
         ? "SizeRw" size_rw: Option<i64>,
         ? "SizeRootFs" size_root_fs: Option<i64>,
-        "Mounts" mounts: Vec<MountPoint>,
-        "Config" config: ConfigInspect,
+        ? "Mounts" mounts: Option<Vec<MountPoint>>,
+        "Config" config: WithOlder<Config>,
         "NetworkSettings" network_settings: NetworkSettings,
         ? "Volumes" volumes: Option<BTreeMap<String, String>>,
         ? "VolumesRW" volumes_rw: Option<BTreeMap<String, bool>>,
     }
 }
-/// A container's configuration, with what was part of it in older API versions.
+/// A configuration, with what was part of it in older API versions, or shown although it was empty.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct ConfigInspect {
-    /// The fields of `Config`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WithOlder<T> {
+    /// The fields of every version.
     #[serde(flatten)]
-    pub config: Config,
+    pub config: T,
     /// Fields that newer versions do not have here.
     #[serde(flatten)]
     pub older: serde_json::Map<String, Value>,
@@ -93,12 +94,13 @@ wire! {
     }
 }
 wire! {
-    /// The network of a container. The fields that may be left out are those of API versions below 1.52.
+    /// The network of a container. The fields that may be left out are those of API versions below 1.52, and `Networks`, which came
+    /// with 1.21.
     NetworkSettings {
         ? "Bridge" bridge: Option<String>,
         "SandboxID" sandbox_id: String,
         "SandboxKey" sandbox_key: String,
-        "Ports" ports: BTreeMap<String, Option<Vec<PortBinding>>>,
+        "Ports" ports: Option<BTreeMap<String, Option<Vec<PortBinding>>>>,
         ? "HairpinMode" hairpin_mode: Option<bool>,
         ? "LinkLocalIPv6Address" link_local_ipv6_address: Option<String>,
         ? "LinkLocalIPv6PrefixLen" link_local_ipv6_prefix_len: Option<u8>,
@@ -112,7 +114,7 @@ wire! {
         ? "IPPrefixLen" ip_prefix_len: Option<u8>,
         ? "IPv6Gateway" ipv6_gateway: Option<String>,
         ? "MacAddress" mac_address: Option<String>,
-        "Networks" networks: BTreeMap<String, EndpointSettings>,
+        ? "Networks" networks: Option<BTreeMap<String, EndpointSettings>>,
     }
 }
 wire! {
@@ -126,6 +128,19 @@ wire! {
     /// Answer of container update. `Warnings` is never null.
     UpdateResponse {
         "Warnings" warnings: Vec<String>,
+    }
+}
+wire! {
+    /// Body of the copy of before 1.20.
+    CopyRequest {
+        "Resource" resource: String,
+    }
+}
+wire! {
+    /// A path that a container changed: 0 modified, 1 added, 2 deleted.
+    FileChange {
+        "Path" path: String,
+        "Kind" kind: u8,
     }
 }
 wire! {

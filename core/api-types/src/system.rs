@@ -22,6 +22,8 @@ wire! {
         "CpuCfsQuota" cpu_cfs_quota: bool,
         "CPUShares" cpu_shares: bool,
         "CPUSet" cpu_set: bool,
+        ? "KernelMemory" kernel_memory: Option<bool>,
+        ? "KernelMemoryTCP" kernel_memory_tcp: Option<bool>,
         "PidsLimit" pids_limit: bool,
         "IPv4Forwarding" ipv4_forwarding: bool,
         ? "BridgeNfIptables" bridge_nf_iptables: Option<bool>,
@@ -85,7 +87,7 @@ wire! {
         ? "AllowNondistributableArtifactsHostnames" allow_nondistributable_artifacts_hostnames: Option<serde_json::Value>,
         "InsecureRegistryCIDRs" insecure_registry_cidrs: Vec<String>,
         "IndexConfigs" index_configs: BTreeMap<String, IndexInfo>,
-        "Mirrors" mirrors: Option<Vec<String>>,
+        "Mirrors" mirrors: Vec<String>,
     }
 }
 wire! {
@@ -101,6 +103,7 @@ wire! {
     /// One OCI runtime.
     RuntimeInfo {
         ? "path" path: String,
+        ? "runtimeArgs" runtime_args: Vec<String>,
     }
 }
 wire! {
@@ -178,6 +181,8 @@ wire! {
 
 /// How much space the objects of one kind take, in bytes.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "{T}Usage"))]
 #[serde(rename_all = "PascalCase")]
 pub struct Usage<T> {
     /// Objects in use.
@@ -189,7 +194,7 @@ pub struct Usage<T> {
     /// What all take.
     pub total_size: u64,
     /// The objects, when they were asked for.
-    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    #[serde(default = "Vec::<T>::new", skip_serializing_if = "Vec::is_empty")]
     pub items: Vec<T>,
 }
 

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::{Arc, Mutex, PoisonError};
 use wharf_api_types::{ApiVersion, MAX_API_VERSION};
-use wharf_engine::{Containers, Engine, Events, Execs, Images, System};
+use wharf_engine::{Containers, Engine, Events, Execs, Images, Registries, System};
 use wharf_spi::Extensions;
 
 /// What the API says about the engine it fronts.
@@ -26,6 +26,7 @@ pub struct Cx {
     pub(crate) containers: Containers,
     pub(crate) execs: Execs,
     pub(crate) images: Images,
+    pub(crate) registries: Registries,
     pub(crate) system: System,
     pub(crate) events: Events,
     pub(crate) settings: Settings,
@@ -35,8 +36,8 @@ pub struct Cx {
 impl Cx {
     /// Binds the API to an engine and to the extensions that judge requests.
     pub fn new(engine: Engine, extensions: Arc<dyn Extensions>, settings: Settings) -> Self {
-        let Engine { containers, execs, images, system, events, .. } = engine;
-        Self { containers, execs, images, system, events, gate: Gate::new(extensions, &settings), settings }
+        let Engine { containers, execs, images, registries, system, events, .. } = engine;
+        Self { containers, execs, images, registries, system, events, gate: Gate::new(extensions, &settings), settings }
     }
 
     /// Names of the authorization plugins, in order.

@@ -9,10 +9,11 @@
 
 use crate::{
     authz,
+    contract::{Answer, Described, Param, RequestBody, Shape},
     cx::Context,
     error,
     reply::{Bare, IntoReply, Response},
-    request::Request,
+    request::{Received, Request},
     version,
 };
 use axum::{Router, body::Body, routing::any};
@@ -20,6 +21,7 @@ use futures_util::FutureExt as _;
 use http::Method;
 use serde::Serialize;
 use std::{fmt, future::Future, panic::AssertUnwindSafe, sync::Arc};
+use wharf_api_types::MAX_API_VERSION;
 use wharf_spi::authz::{Action, Target};
 use wharf_types::{Error, ErrorKind, Result};
 
@@ -66,7 +68,7 @@ impl fmt::Display for Verb {
 }
 
 /// One row of the API's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// The method.
     pub verb: Verb,
@@ -78,13 +80,32 @@ pub struct Row {
     pub since: u16,
     /// First API version 1.x that has it no more.
     pub until: Option<u16>,
+    /// What may be in the query.
+    pub query: &'static [Param],
+    /// What the body is.
+    pub body: RequestBody,
+    /// What is answered when all goes well.
+    pub answers: &'static [Answer],
+    /// The statuses of refusals besides those that every row has: 400, 403 for what authorizers deny, and 404 for an object in the
+    /// path that is not there. 500 is listed only where a client's request alone can bring it about, as in Docker.
+    pub refusals: &'static [u16],
 }
 
 macro_rules! verbs {
     ($($name:ident $verb:ident),*) => {
         $(#[doc = concat!("A row for ", stringify!($verb), ".")]
         pub const fn $name(path: &'static str, action: &'static str) -> Self {
-            Self { verb: Verb::$verb, path, action: Action(action), since: 0, until: None }
+            Self {
+                verb: Verb::$verb,
+                path,
+                action: Action(action),
+                since: 0,
+                until: None,
+                query: &[],
+                body: RequestBody::Nothing,
+                answers: &[],
+                refusals: &[],
+            }
         })*
     };
 }
@@ -104,6 +125,54 @@ impl Row {
     pub const fn until(mut self, minor: u16) -> Self {
         self.until = Some(minor);
         self
+    }
+
+    /// The same row with these query parameters.
+    #[must_use]
+    pub const fn query(mut self, query: &'static [Param]) -> Self {
+        self.query = query;
+        self
+    }
+
+    /// The same row with a JSON body.
+    #[must_use]
+    pub const fn json<T: Described>(mut self) -> Self {
+        self.body = RequestBody::Json(Shape::of::<T>());
+        self
+    }
+
+    /// The same row with a JSON body below API version 1.`minor`.
+    #[must_use]
+    pub const fn json_until<T: Described>(mut self, minor: u16) -> Self {
+        self.body = RequestBody::JsonUntil(Shape::of::<T>(), minor);
+        self
+    }
+
+    /// The same row with an archive as body.
+    #[must_use]
+    pub const fn archive(mut self) -> Self {
+        self.body = RequestBody::Archive;
+        self
+    }
+
+    /// The same row with these answers; only for an output that does not tell ([`IntoReply::ANSWERS`]).
+    #[must_use]
+    pub const fn answers(mut self, answers: &'static [Answer]) -> Self {
+        self.answers = answers;
+        self
+    }
+
+    /// The same row with these refusals.
+    #[must_use]
+    pub const fn refusals(mut self, statuses: &'static [u16]) -> Self {
+        self.refusals = statuses;
+        self
+    }
+
+    /// The row of an endpoint with the answers of its output.
+    pub(crate) const fn of<C, E: Endpoint<C>>() -> Self {
+        let row = E::ROW;
+        if row.answers.is_empty() { row.answers(E::Output::ANSWERS) } else { row }
     }
 }
 
@@ -145,14 +214,17 @@ pub struct Table<C> {
 
 impl<C: Context> Table<C> {
     pub(crate) fn new(cx: Arc<C>) -> Self {
-        let not_found = || async { error::page_not_found() };
+        let not_found = |rq: http::Request<Body>| async move {
+            let received = rq.extensions().get::<Arc<Received>>();
+            error::page_not_found(received.map_or(MAX_API_VERSION, |r| r.version))
+        };
         Self { cx, routers: Verb::ALL.map(|_| Router::new().fallback(not_found)) }
     }
 
     /// Registers an endpoint.
     pub(crate) fn route<E: Endpoint<C> + 'static>(self) -> Self {
         let cx = self.cx.clone();
-        self.insert(E::ROW, move |rq| serve(cx.clone(), rq, |cx, rq| answer::<C, E>(cx, rq)))
+        self.insert(E::ROW, move |rq| serve(cx.clone(), &E::ROW, rq, |cx, rq| answer::<C, E>(cx, rq)))
     }
 
     /// Registers a row that is refused by name. It passes the same gate: versions and authorizers come first.
@@ -160,7 +232,7 @@ impl<C: Context> Table<C> {
         let cx = self.cx.clone();
         self.insert(*row, move |rq| {
             let refusal = refusal.clone();
-            serve(cx.clone(), rq, move |cx, rq| async move {
+            serve(cx.clone(), row, rq, move |cx, rq| async move {
                 let received = rq.received();
                 version::admit(cx.gate().min_version, received.version, &received.uri, row)?;
                 if let Some(question) = authz::question(cx.gate(), row.action, &received, Vec::new, || Ok(serde_json::Value::Null))? {
@@ -205,11 +277,16 @@ impl From<Error> for Failure {
 }
 
 /// Around every endpoint: turns failures and panics into replies and adds the headers.
-async fn serve<C: Context, F>(cx: Arc<C>, rq: http::Request<Body>, work: impl FnOnce(Arc<C>, Request) -> F + Send) -> Response
+async fn serve<C: Context, F>(
+    cx: Arc<C>,
+    row: &'static Row,
+    rq: http::Request<Body>,
+    work: impl FnOnce(Arc<C>, Request) -> F + Send,
+) -> Response
 where
     F: Future<Output = Result<Response, Failure>> + Send,
 {
-    let rq = Request::new(rq).await;
+    let rq = Request::new(rq, row).await;
     let received = rq.received();
     let result = AssertUnwindSafe(work(cx.clone(), rq)).catch_unwind().await;
     let failure = match result {

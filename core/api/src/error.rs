@@ -1,6 +1,6 @@
 //! The one place where an error becomes an HTTP reply.
 
-use crate::reply::{JSON, Response};
+use crate::reply::{JSON, Response, TEXT};
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -35,7 +35,7 @@ pub fn reply(version: ApiVersion, error: &Error) -> Response {
         return with_body(status, None, Vec::new());
     }
     if version.before(24) {
-        return with_body(status, Some("text/plain; charset=utf-8"), format!("{}\n", error.message()).into_bytes());
+        return with_body(status, Some(TEXT), format!("{}\n", error.message()).into_bytes());
     }
     let mut body = serde_json::to_vec(&Message { message: error.message() }).unwrap_or_default();
     body.push(b'\n');
@@ -43,8 +43,8 @@ pub fn reply(version: ApiVersion, error: &Error) -> Response {
 }
 
 /// The answer for a path or method that is in no row.
-pub fn page_not_found() -> Response {
-    reply(wharf_api_types::MAX_API_VERSION, &Error::not_found("page not found"))
+pub fn page_not_found(version: ApiVersion) -> Response {
+    reply(version, &Error::not_found("page not found"))
 }
 
 fn with_body(status: StatusCode, content_type: Option<&'static str>, body: Vec<u8>) -> Response {

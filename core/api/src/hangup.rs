@@ -14,6 +14,11 @@ use tokio_util::either::Either;
 /// How often a connection is looked at.
 const PROBE: Duration = Duration::from_secs(5);
 
+/// How often, and after which time, it is asked whether a client has read the head of an answer: 100 ms in all.
+const READ_TRIES: u32 = 100;
+/// See [`READ_TRIES`].
+const READ_PAUSE: Duration = Duration::from_millis(1);
+
 /// A connection whose socket can be watched beside being used.
 pub trait Socket {
     /// Another descriptor of the same socket.
@@ -65,6 +70,17 @@ impl Hangup {
         }
     }
 
+    /// Completes once the client has read what was sent so far, or does not care to. Client libraries that take the connection
+    /// over read the head of the answer with a buffer, and what comes on its heels ends in that buffer and is lost.
+    pub async fn read_so_far(&self) {
+        for _ in 0..READ_TRIES {
+            if !crate::sys::unread(&self.0).is_ok_and(|left| left > 0) {
+                return;
+            }
+            tokio::time::sleep(READ_PAUSE).await;
+        }
+    }
+
     fn is_gone(&self) -> bool {
         // No event is asked for: what is reported then is a hang-up or an error.
         let mut fds = [PollFd::new(&self.0, PollFlags::empty())];
@@ -76,6 +92,22 @@ impl Hangup {
 mod tests {
     use super::*;
     use tokio::io::AsyncWriteExt as _;
+
+    #[tokio::test]
+    async fn output_waits_for_the_head_to_be_read() {
+        let (mut near, mut far) = UnixStream::pair().unwrap();
+        let hangup = Hangup::of(&near).unwrap();
+        near.write_all(b"head").await.unwrap();
+        let read = async {
+            tokio::time::sleep(READ_PAUSE * 3).await;
+            tokio::io::AsyncReadExt::read(&mut far, &mut [0; 9]).await.unwrap()
+        };
+        let before = tokio::time::Instant::now();
+        tokio::join!(hangup.read_so_far(), read);
+        assert!(before.elapsed() >= READ_PAUSE * 3 && crate::sys::unread(&near).unwrap() == 0);
+        near.write_all(b"never read").await.unwrap();
+        hangup.read_so_far().await;
+    }
 
     #[tokio::test(start_paused = true)]
     async fn half_a_close_is_no_hangup() {

@@ -100,8 +100,8 @@ impl IntoReply for Hijack {
                 tokio::spawn(async move {
                     match upgrade.await {
                         Ok(connection) => tokio::select! {
-                            () = exchange(connection, open, input, tty) => {}
-                            () = gone(hangup) => tracing::debug!("the client hung up"),
+                            () = exchange(connection, hangup.as_deref(), open, input, tty) => {}
+                            () = gone(hangup.clone()) => tracing::debug!("the client hung up"),
                         },
                         Err(e) => tracing::debug!(error = %e, "the client left before its upgrade"),
                     }
@@ -157,9 +157,13 @@ fn failed(error: &wharf_types::Error, tty: bool) -> Bytes {
 }
 
 /// Serves an upgraded connection until the container's side ends, the keys are typed, or the client is gone.
-async fn exchange(connection: Upgraded, open: BoxFuture<'static, Result<Streams>>, input: Input, tty: bool) {
+async fn exchange(connection: Upgraded, hangup: Option<&Hangup>, open: BoxFuture<'static, Result<Streams>>, input: Input, tty: bool) {
     let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(connection));
-    let copied = match open.await {
+    let opened = open.await;
+    if let Some(hangup) = hangup {
+        hangup.read_so_far().await;
+    }
+    let copied = match opened {
         Ok(streams) => relay(&mut from_client, &mut to_client, streams, input, tty).await,
         Err(e) => to_client.write_all(&failed(&e, tty)).await,
     };

@@ -10,12 +10,15 @@
 mod accept;
 mod authz;
 mod containers;
+pub mod contract;
 mod cx;
 mod detach;
 pub mod endpoint;
 mod error;
 mod execs;
 mod filters;
+#[cfg(fuzzing)]
+pub mod fuzz;
 #[cfg(test)]
 mod gate_tests;
 mod hangup;
@@ -23,11 +26,14 @@ mod hijack;
 mod images;
 mod normalize;
 mod query;
+#[cfg(test)]
+mod reference;
 mod reply;
 mod request;
 mod routes;
 mod serve;
 mod stream;
+mod sys;
 mod system;
 #[cfg(test)]
 mod testing;

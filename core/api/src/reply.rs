@@ -1,6 +1,9 @@
 //! What endpoints answer with.
 
-use crate::error;
+use crate::{
+    contract::{Answer, Described},
+    error,
+};
 use axum::body::Body;
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
@@ -12,6 +15,9 @@ pub type Response = http::Response<Body>;
 /// The Content-Type of every JSON body; clients compare it with `==`.
 pub const JSON: &str = "application/json";
 
+/// The Content-Type of plain text.
+pub const TEXT: &str = "text/plain; charset=utf-8";
+
 /// The Content-Type of archives.
 pub const TAR: &str = "application/x-tar";
 
@@ -21,6 +27,9 @@ pub struct Bare;
 
 /// Encodes an endpoint's output.
 pub trait IntoReply {
+    /// What it can be, when the type tells.
+    const ANSWERS: &'static [Answer] = &[];
+
     /// The reply.
     fn into_reply(self) -> Response;
 }
@@ -29,30 +38,34 @@ pub trait IntoReply {
 pub struct Json<T>(pub T);
 /// 201 with a JSON body.
 pub struct Created<T>(pub T);
+/// A status with an empty body.
+pub struct Empty<const STATUS: u16>;
 /// 204.
 pub struct NoContent;
-/// A status with an empty body.
-pub struct Empty(pub StatusCode);
 
-impl<T: Serialize> IntoReply for Json<T> {
+impl<T: Serialize + Described> IntoReply for Json<T> {
+    const ANSWERS: &'static [Answer] = &[Answer::json::<T>(200)];
     fn into_reply(self) -> Response {
         json(StatusCode::OK, &self.0)
     }
 }
-impl<T: Serialize> IntoReply for Created<T> {
+impl<T: Serialize + Described> IntoReply for Created<T> {
+    const ANSWERS: &'static [Answer] = &[Answer::json::<T>(201)];
     fn into_reply(self) -> Response {
         json(StatusCode::CREATED, &self.0)
     }
 }
 impl IntoReply for NoContent {
+    const ANSWERS: &'static [Answer] = Empty::<204>::ANSWERS;
     fn into_reply(self) -> Response {
-        Empty(StatusCode::NO_CONTENT).into_reply()
+        Empty::<204>.into_reply()
     }
 }
-impl IntoReply for Empty {
+impl<const STATUS: u16> IntoReply for Empty<STATUS> {
+    const ANSWERS: &'static [Answer] = &[Answer::empty(STATUS)];
     fn into_reply(self) -> Response {
         let mut response = Response::default();
-        *response.status_mut() = self.0;
+        *response.status_mut() = StatusCode::from_u16(STATUS).unwrap_or_default();
         response
     }
 }

@@ -1,6 +1,13 @@
 //! A request as endpoints read it.
 
-use crate::{filters::Filters, hangup::Hangup, hijack::Client, query::Query};
+use crate::{
+    contract::{RequestBody, Shape},
+    endpoint::Row,
+    filters::Filters,
+    hangup::Hangup,
+    hijack::Client,
+    query::Query,
+};
 use axum::{
     body::Body,
     extract::{FromRequestParts as _, RawPathParams},
@@ -45,12 +52,13 @@ pub struct Request {
     parts: Parts,
     params: Vec<(String, String)>,
     query: Query,
+    row: &'static Row,
     body: Unread,
     received: Arc<Received>,
 }
 
 impl Request {
-    pub(crate) async fn new(rq: http::Request<Body>) -> Self {
+    pub(crate) async fn new(rq: http::Request<Body>, row: &'static Row) -> Self {
         let (mut parts, body) = rq.into_parts();
         let params = match RawPathParams::from_request_parts(&mut parts, &()).await {
             Ok(params) => params.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
@@ -60,8 +68,8 @@ impl Request {
             let (method, uri) = (parts.method.clone(), parts.uri.clone());
             Arc::new(Received { version: MAX_API_VERSION, method, uri, caller: Arc::default(), hangup: None })
         });
-        let query = Query::of(&parts.uri);
-        Self { parts, params, query, body: Unread(body), received }
+        let query = Query::of(&parts.uri, row.query, received.version);
+        Self { parts, params, query, row, body: Unread(body), received }
     }
 
     /// How it came in.
@@ -96,10 +104,13 @@ impl Request {
     /// The `filters` parameter.
     ///
     /// # Errors
-    /// 400 when it cannot be read, or has a key that is not in `accepted`.
-    pub fn filters(&self, accepted: &[&str]) -> Result<Filters> {
-        let filters = Filters::parse(self.query.text("filters").unwrap_or_default())?;
-        filters.accept(accepted)?;
+    /// 400 when it cannot be read, or has a key that the row does not declare (when it declares some).
+    pub fn filters(&self) -> Result<Filters> {
+        let (text, keys) = self.query.filters();
+        let filters = Filters::parse(text)?;
+        if !keys.is_empty() {
+            filters.accept(keys)?;
+        }
         Ok(filters)
     }
 
@@ -112,7 +123,7 @@ impl Request {
     ///
     /// # Errors
     /// 400 for another Content-Type, for what is no JSON of that shape, and for anything after it.
-    pub async fn json<T: DeserializeOwned + Default>(self) -> Result<T> {
+    pub async fn json<T: DeserializeOwned + Default + 'static>(self) -> Result<T> {
         if self.body_length() != Some(0) || self.parts.headers.contains_key(header::CONTENT_TYPE) {
             check_json_type(&self.parts.headers)?;
         }
@@ -123,7 +134,8 @@ impl Request {
     ///
     /// # Errors
     /// As [`Request::json`].
-    pub async fn json_of_any_type<T: DeserializeOwned + Default>(self) -> Result<T> {
+    pub async fn json_of_any_type<T: DeserializeOwned + Default + 'static>(self) -> Result<T> {
+        debug_assert!(self.row.body.is_json(Shape::is::<T>), "{} does not declare this body", self.row.path);
         if self.body_length() == Some(0) {
             return Ok(T::default());
         }
@@ -138,6 +150,7 @@ impl Request {
     /// The body as a stream of bytes.
     pub fn into_reader(self) -> impl AsyncRead + Send + Unpin + 'static {
         use futures_util::TryStreamExt as _;
+        debug_assert!(matches!(self.row.body, RequestBody::Archive), "{} declares no archive", self.row.path);
         tokio_util::io::StreamReader::new(Body::new(self.body).into_data_stream().map_err(std::io::Error::other))
     }
 
@@ -209,7 +222,7 @@ mod tests {
         for (name, value) in headers {
             rq = rq.header(*name, *value);
         }
-        let rq = Request::new(rq.body(Body::from(body)).unwrap()).await;
+        let rq = Request::new(rq.body(Body::from(body)).unwrap(), const { &Row::post("/x", "x.y").json::<Vec<u32>>() }).await;
         rq.json().await.map_err(|e| e.message().to_owned())
     }
 

@@ -53,21 +53,21 @@ impl App {
     /// Answers one request.
     pub(crate) async fn handle(&self, mut rq: http::Request<Body>, caller: Arc<Caller>, hangup: Option<Arc<Hangup>>) -> Response {
         let Some(verb) = Verb::of(rq.method()) else {
-            return if rq.method() == Method::OPTIONS { Response::default() } else { error::page_not_found() };
+            return if rq.method() == Method::OPTIONS { Response::default() } else { error::page_not_found(MAX_API_VERSION) };
         };
         let original = rq.uri().clone();
-        let (version, path) = split_version(original.path());
+        let (asked, path) = split_version(original.path());
+        let version = asked.unwrap_or(MAX_API_VERSION);
         let path = self.inner.folding.fold(verb, path);
-        if version.is_some() || matches!(path, Cow::Owned(_)) {
+        if asked.is_some() || matches!(path, Cow::Owned(_)) {
             match retarget(&path, original.query()) {
                 Some(uri) => *rq.uri_mut() = uri,
-                None => return error::page_not_found(),
+                None => return error::page_not_found(version),
             }
         }
-        let version = version.unwrap_or(MAX_API_VERSION);
         let received = Received { version, method: rq.method().clone(), uri: original, caller, hangup };
         rq.extensions_mut().insert(Arc::new(received));
-        let Some(router) = self.inner.routers.get(verb as usize) else { return error::page_not_found() };
+        let Some(router) = self.inner.routers.get(verb as usize) else { return error::page_not_found(version) };
         match router.clone().call(rq).await {
             Ok(response) => response,
             Err(never) => match never {},

@@ -16,6 +16,9 @@ pub const RAW: &str = "application/vnd.docker.raw-stream";
 /// Content-Type of 8-byte frames.
 pub const MULTIPLEXED: &str = "application/vnd.docker.multiplexed-stream";
 
+/// What a stream of a container can be.
+pub const STREAM: &[&str] = &[RAW, MULTIPLEXED];
+
 /// The Content-Type of a container's output: the framed one got its name with 1.42.
 pub fn content_type(version: ApiVersion, tty: bool) -> &'static str {
     if tty || version.before(42) { RAW } else { MULTIPLEXED }

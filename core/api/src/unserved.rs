@@ -66,7 +66,6 @@ pub static ROWS: &[Unserved] = &[
     not_yet(Row::post("/session", "build.session").since(31), "building is"),
     not_yet(Row::post("/grpc", "build.grpc"), "building is"),
     not_yet(Row::get("/distribution/{name}/json", "distribution.inspect").since(30), "asking a registry is"),
-    not_yet(Row::post("/auth", "system.auth"), "logging in to a registry is"),
     not_yet(Row::get("/debug/vars", "system.debug"), "debug variables are"),
     not_yet(Row::get("/debug/pprof/", "system.debug_index"), "profiling is"),
     not_yet(Row::get("/debug/pprof/{name}", "system.debug_profile"), "profiling is"),

@@ -28,6 +28,7 @@ use wharf_engine::{
 use wharf_images::ImageStore;
 use wharf_layers::Layers;
 use wharf_network::{BridgeConfig, BridgeNetwork};
+use wharf_registry::Client;
 use wharf_runtime::{spec, task::ShimHost};
 use wharf_store::{DataRootLock, Durability, write_atomic};
 
@@ -67,6 +68,7 @@ pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Re
         images,
         layers: Arc::new(layers),
         network,
+        registry: registry_client(),
     };
     let engine = Engine::boot(parts).await.context("bring the containers back")?;
     let listeners = listen::bind(&config.hosts, &config.group, tls.as_ref(), sockets).await?;
@@ -113,6 +115,13 @@ fn bridge_config(network: &Network) -> Option<BridgeConfig> {
     })
 }
 
+/// Certificates that were set up for dockerd are good here, too.
+fn registry_client() -> Client {
+    let certs = ["/etc/wharf/certs.d", "/etc/docker/certs.d"].map(PathBuf::from).to_vec();
+    let agent = concat!("wharf/", env!("CARGO_PKG_VERSION"), " os/linux").to_owned();
+    Client::new(wharf_registry::Options { certs, agent, timeout: wharf_registry::Options::TIMEOUT })
+}
+
 /// The part of the engine's settings that a reload may change.
 pub(crate) fn reloadable(config: &Config, cgroup_v2: bool) -> anyhow::Result<Reloadable> {
     let seconds = |d: Option<Duration>| d.map_or(-1, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
@@ -137,6 +146,7 @@ pub(crate) fn reloadable(config: &Config, cgroup_v2: bool) -> anyhow::Result<Rel
         },
         labels: config.labels.clone(),
         debug: config.debug,
+        insecure_registries: config.insecure_registries.clone(),
     })
 }
 

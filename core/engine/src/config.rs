@@ -64,6 +64,8 @@ pub struct Reloadable {
     pub labels: Vec<String>,
     /// Whether debug logging is on (`/info`).
     pub debug: bool,
+    /// Registries that may go without TLS.
+    pub insecure_registries: wharf_registry::Insecure,
 }
 
 impl Reloadable {
@@ -77,6 +79,7 @@ impl Reloadable {
             ("default-runtime", self.default_runtime.clone()),
             ("default-shm-size", self.default_shm_size.to_string()),
             ("default-stop-timeout", self.default_stop_timeout.to_string()),
+            ("insecure-registries", serde_json::Value::from(self.insecure_registries.given()).to_string()),
             ("labels", serde_json::Value::from(self.labels.clone()).to_string()),
             ("live-restore", self.live_restore.to_string()),
             ("runtimes", runtimes.join(" ")),

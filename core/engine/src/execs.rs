@@ -3,7 +3,7 @@
 //! An exec is known from its create until some minutes after its end, in memory only: the process itself is the monitor's, and
 //! what remains of it after a daemon restart ends with its container.
 
-use crate::containers::{ContainerView, Containers, Shared, blocking};
+use crate::containers::{ContainerView, Containers, Shared, blocking, call_failed};
 use std::{
     collections::{BTreeMap, HashMap},
     path::Path,
@@ -150,6 +150,7 @@ impl PreparedExec {
                 Ok(started.stream)
             }
             Err(e) => {
+                let e = call_failed(container.id(), e);
                 let text = e.message();
                 let denied = text.contains("permission denied") || text.contains("is a directory");
                 let code = if denied { 126 } else { 127 };
@@ -233,7 +234,7 @@ impl Execs {
         Ok(PreparedExec { tty: config.tty, container, task, request, claim })
     }
 
-    /// Sets the terminal's size in characters.
+    /// Sets the terminal's size in characters; nothing happens to an exec without one.
     ///
     /// # Errors
     /// 404, 409 when it does not run.
@@ -243,7 +244,7 @@ impl Execs {
             return Err(Error::conflict(format!("exec {id} is not running")));
         }
         let (_, task) = self.running(exec.container.as_str())?;
-        task.resize(Some(&exec.id), height, width).await
+        if exec.config.tty { task.resize(Some(&exec.id), height, width).await } else { Ok(()) }
     }
 
     /// Finds one. An end that the monitor recorded already is seen even before it was reported: clients ask once, right after
@@ -254,20 +255,22 @@ impl Execs {
     pub fn get(&self, id: &str) -> Result<Arc<ExecView>> {
         let known: ExecId = id.parse().map_err(|_| missing(id))?;
         let view = self.shared.execs.lock().get(&known).map(|e| e.view.clone()).ok_or_else(|| missing(id))?;
-        if !view.running {
-            return Ok(view);
-        }
-        let dir = self.shared.shims.task_dir(&view.container).join(file::EXECS).join(view.id.as_str());
-        match recorded_exit(&dir) {
-            Some(record) => Ok(Arc::new(ExecView { running: false, exit_code: Some(record.code), ..(*view).clone() })),
-            None => Ok(view),
+        Ok(self.now(&view))
+    }
+
+    /// What is known of it, with an end that was not reported yet.
+    fn now(&self, view: &Arc<ExecView>) -> Arc<ExecView> {
+        let dir = || self.shared.shims.task_dir(&view.container).join(file::EXECS).join(view.id.as_str());
+        match view.running.then(|| recorded_exit(&dir())).flatten() {
+            Some(record) => Arc::new(ExecView { running: false, exit_code: Some(record.code), ..(**view).clone() }),
+            None => view.clone(),
         }
     }
 
     /// Ids of a container's execs that are known and not ended.
     pub fn ids_of(&self, container: &ContainerId) -> Vec<ExecId> {
-        let entries = self.shared.execs.lock();
-        entries.values().filter(|e| e.view.container == *container && e.ended.is_none()).map(|e| e.view.id.clone()).collect()
+        let known: Vec<_> = self.shared.execs.lock().values().filter(|e| e.view.container == *container).map(|e| e.view.clone()).collect();
+        known.into_iter().filter(|v| self.now(v).exit_code.is_none()).map(|v| v.id.clone()).collect()
     }
 
     /// Forgets one that nobody will ask for.

@@ -21,7 +21,7 @@ use tokio_util::io::SyncIoBridge;
 pub use wharf_images::Image;
 use wharf_images::{DeleteEvent, ImageStore, ImportOptions, LoadProgress, Platform, Usage};
 use wharf_layers::Layers;
-use wharf_types::{Digest, ErrorKind, Reference, Result, Timestamp};
+use wharf_types::{Digest, Error, ErrorKind, Reference, Result, Timestamp};
 
 /// Progress messages that may wait for a slow client before the load waits too.
 const PROGRESS: usize = 64;
@@ -79,6 +79,17 @@ pub struct ImportRequest {
     pub platform: Option<String>,
 }
 
+/// How to remove.
+#[derive(Clone, Debug, Default)]
+pub struct RemoveImage {
+    /// Also with several names, or a stopped container.
+    pub force: bool,
+    /// Ancestors without a name stay.
+    pub noprune: bool,
+    /// What it must be for; empty for anything.
+    pub platforms: Vec<Platform>,
+}
+
 /// One line of the answer of remove.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Removed {
@@ -107,19 +118,31 @@ impl Images {
         self.store.resolve(name)
     }
 
+    /// The same, when it is for one of `platforms`, or none are named.
+    ///
+    /// # Errors
+    /// 404, also for an image for another platform.
+    pub fn get_for(&self, name: &str, platforms: &[Platform]) -> Result<Arc<Image>> {
+        let image = self.get(name)?;
+        fits(&image, platforms)?;
+        Ok(image)
+    }
+
     /// The snapshotter's name and directories of an image's top layer (`GraphDriver`).
     pub fn graph_data(&self, image: &Image) -> (String, BTreeMap<String, String>) {
         let data = image.chain_id().map(|chain| self.layers.graph_data(&chain)).unwrap_or_default();
         (self.layers.driver().to_owned(), data)
     }
 
-    /// Loads the images of a tar. Progress arrives while it works; the last message is an error or the channel closes.
-    pub fn load(&self, body: impl AsyncRead + Send + Unpin + 'static) -> mpsc::Receiver<Result<ImageProgress>> {
+    /// Loads the images of a tar, or those for one of `platforms` when some are named. Progress arrives while it works; the last
+    /// message is an error or the channel closes.
+    pub fn load(&self, body: impl AsyncRead + Send + Unpin + 'static, platforms: Vec<Platform>) -> mpsc::Receiver<Result<ImageProgress>> {
         let (tx, rx) = mpsc::channel(PROGRESS);
         let (images, input) = (self.clone(), SyncIoBridge::new(body));
         tokio::task::spawn_blocking(move || {
             // A client that went away does not stop a load that is nearly done: what cannot be told is dropped.
-            let outcome = images.load_now(BufReader::with_capacity(CHUNK, input), &mut |progress| drop(tx.blocking_send(Ok(progress))));
+            let mut tell = |progress| drop(tx.blocking_send(Ok(progress)));
+            let outcome = images.load_now(BufReader::with_capacity(CHUNK, input), &platforms, &mut tell);
             if let Err(e) = outcome {
                 let _ = tx.blocking_send(Err(e));
             }
@@ -127,9 +150,9 @@ impl Images {
         rx
     }
 
-    fn load_now(&self, input: impl Read + Send, on: &mut dyn FnMut(ImageProgress)) -> Result<()> {
+    fn load_now(&self, input: impl Read + Send, platforms: &[Platform], on: &mut dyn FnMut(ImageProgress)) -> Result<()> {
         let layers = LayerStore(&self.layers);
-        let loaded = self.store.load(input, &layers, &mut |progress| {
+        let loaded = self.store.load_for(platforms, input, &layers, &mut |progress| {
             on(match progress {
                 LoadProgress::Layer { diff_id, current, total } => ImageProgress::Layer { diff_id, current, total },
                 LoadProgress::Renamed { reference, old } => ImageProgress::Renamed { reference: reference.to_string(), old },
@@ -187,13 +210,14 @@ impl Images {
         Ok(())
     }
 
-    /// Removes a reference, and the image when it was the last.
+    /// Removes a reference, and the image when it was the last. With `platforms`, only an image for one of them.
     ///
     /// # Errors
     /// 404, and 409 when it is in use.
-    pub async fn remove(&self, name: &str, force: bool, noprune: bool) -> Result<Vec<Removed>> {
+    pub async fn remove(&self, name: &str, how: RemoveImage) -> Result<Vec<Removed>> {
         let _gate = self.containers.image_gate.write().await;
-        let image = self.get(name)?;
+        let RemoveImage { force, noprune, platforms } = how;
+        let image = self.get_for(name, &platforms)?;
         let (images, text) = (self.clone(), name.to_owned());
         let (events, layers) = blocking(move || {
             let deleted = images.store.delete(&text, force, noprune, &|id| images.usage(id))?;
@@ -252,4 +276,19 @@ impl Images {
         attributes.insert("name".to_owned(), name.to_owned());
         self.events.publish("image", action, id, attributes);
     }
+}
+
+/// Whether an image is for one of `platforms`; every image is when none are named.
+///
+/// # Errors
+/// 404 in Docker's words.
+pub(crate) fn fits(image: &Image, platforms: &[Platform]) -> Result<()> {
+    let own = image.platform();
+    if platforms.is_empty() || platforms.iter().any(|wanted| wanted.takes(&own)) {
+        return Ok(());
+    }
+    let name = image.tags.first().map_or_else(|| image.id.to_string(), ToString::to_string);
+    let wanted = platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let text = format!("image with reference {name} was found but does not match the specified platform: wanted {wanted}, actual: {own}");
+    Err(Error::not_found(text))
 }

@@ -11,6 +11,7 @@ pub mod execs;
 pub mod frames;
 pub mod images;
 mod pipe;
+pub mod registries;
 pub mod stats;
 pub mod system;
 mod wiring;
@@ -31,6 +32,7 @@ pub use events::Events;
 pub use execs::Execs;
 pub use images::Images;
 pub use pipe::ByteStream;
+pub use registries::Registries;
 pub use system::System;
 
 /// A bag of handles: each service is cheap to clone and built from exactly what it uses.
@@ -42,6 +44,8 @@ pub struct Engine {
     pub execs: Execs,
     /// Images and their layers.
     pub images: Images,
+    /// What is done with registries.
+    pub registries: Registries,
     /// Facts about the host and the engine.
     pub system: System,
     /// What happened.
@@ -66,6 +70,8 @@ pub struct Parts {
     pub network: Option<BridgeNetwork>,
     /// Monitors.
     pub shims: ShimHost,
+    /// Registries.
+    pub registry: wharf_registry::Client,
 }
 
 impl Engine {
@@ -74,7 +80,7 @@ impl Engine {
     /// # Errors
     /// When the data root cannot be read or written.
     pub async fn boot(parts: Parts) -> Result<Self> {
-        let Parts { config, live, spec_host, facts, images, layers, network, shims } = parts;
+        let Parts { config, live, spec_host, facts, images, layers, network, shims, registry } = parts;
         let trash = Trash::open(&config.data_root.join("trash"))?;
         trash.empty()?;
         let (events, index) = (Events::default(), Arc::new(containers::Index::default()));
@@ -99,7 +105,8 @@ impl Engine {
         let unused = images.clone();
         containers::blocking(move || unused.release(&layers.list())).await?;
         let execs = Execs::new(shared.clone(), containers.clone());
+        let registries = Registries::new(shared.clone(), registry);
         let system = System::new(facts, shared, containers.clone());
-        Ok(Self { containers, execs, images, system, events })
+        Ok(Self { containers, execs, images, registries, system, events })
     }
 }

@@ -1,7 +1,10 @@
 //! Facts about the host and the engine.
 
 use crate::containers::{Shared, Status};
-use crate::{Containers, Reloadable, config::SeccompDefault};
+use crate::{
+    Containers, Reloadable,
+    config::{RuntimeConfig, SeccompDefault},
+};
 use std::{path::PathBuf, sync::Arc};
 use wharf_types::Timestamp;
 
@@ -88,14 +91,16 @@ pub struct EngineInfo {
     pub seccomp_profile: &'static str,
     /// Whether containers cannot gain privileges unless they say otherwise.
     pub no_new_privileges: bool,
+    /// Whether containers get a cgroup namespace of their own unless they say otherwise.
+    pub cgroup_namespaces: bool,
     /// The init binary; `builtin` for the one inside the monitor.
     pub init_binary: String,
     /// What filters the default network's packets; none when nothing does.
     pub firewall: Option<&'static str>,
     /// `cgroupfs` or `systemd`.
     pub cgroup_driver: String,
-    /// Runtimes by name, with their paths.
-    pub runtimes: Vec<(String, PathBuf)>,
+    /// Runtimes by name.
+    pub runtimes: Vec<(String, RuntimeConfig)>,
     /// The default runtime.
     pub default_runtime: String,
     /// Open files of this process.
@@ -108,6 +113,8 @@ pub struct EngineInfo {
     pub live_restore: bool,
     /// Whether debug logging is on.
     pub debug: bool,
+    /// Registries that may go without TLS.
+    pub insecure_registries: wharf_registry::Insecure,
     /// Data root.
     pub root: PathBuf,
     /// Now.
@@ -149,8 +156,9 @@ impl System {
                 _ => &mut *stopped,
             } += 1;
         }
-        let builtin = (crate::config::BUILTIN_RUNTIME.to_owned(), PathBuf::from("wharf-shim"));
-        let named = live.runtimes.iter().map(|(name, runtime)| (name.clone(), runtime.path.clone()));
+        let builtin = RuntimeConfig { path: "wharf-shim".into(), args: Vec::new() };
+        let builtin = (crate::config::BUILTIN_RUNTIME.to_owned(), builtin);
+        let named = live.runtimes.iter().map(|(name, runtime)| (name.clone(), runtime.clone()));
         Ok(EngineInfo {
             containers: counts,
             images: self.shared.images.list().len(),
@@ -164,6 +172,7 @@ impl System {
                 SeccompDefault::Profile(_) => "custom",
             },
             no_new_privileges: config.no_new_privileges,
+            cgroup_namespaces: live.default_cgroupns_mode == "private",
             init_binary: config.init_path.as_ref().map_or_else(|| "builtin".to_owned(), |p| p.display().to_string()),
             firewall: self.shared.network.as_ref().filter(|n| n.has_firewall()).map(|_| "nftables"),
             cgroup_driver: "cgroupfs".to_owned(),
@@ -174,6 +183,7 @@ impl System {
             labels: live.labels.clone(),
             live_restore: live.live_restore,
             debug: live.debug,
+            insecure_registries: live.insecure_registries.clone(),
             root: config.data_root.clone(),
             time: Timestamp::now(),
         })

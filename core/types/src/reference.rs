@@ -39,13 +39,12 @@ impl Reference {
     pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
-    /// The repository in the form that users type, without tag and digest.
+    /// The repository in the form that users type, without tag and digest. Where the short form would mean another one, the domain
+    /// stays: `docker.io/localhost/x` is not `localhost/x`.
     pub fn familiar_name(&self) -> String {
-        if self.domain == DEFAULT_DOMAIN {
-            self.path.strip_prefix(OFFICIAL).filter(|rest| !rest.contains('/')).unwrap_or(&self.path).to_owned()
-        } else {
-            format!("{}/{}", self.domain, self.path)
-        }
+        let short = self.path.strip_prefix(OFFICIAL).filter(|rest| !rest.contains('/')).unwrap_or(&self.path);
+        let misread = is_identifier(short) || short.split_once('/').is_some_and(|(first, _)| names_domain(first));
+        if self.domain == DEFAULT_DOMAIN && !misread { short.to_owned() } else { format!("{}/{}", self.domain, self.path) }
     }
     /// This reference with `latest` where neither tag nor digest was given.
     #[must_use]
@@ -83,6 +82,16 @@ fn check_tag(tag: &str) -> Result<()> {
     }
 }
 
+/// Whether the text is an image's id rather than a name.
+fn is_identifier(s: &str) -> bool {
+    s.len() == 64 && s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// Whether the first component of a name is a registry rather than part of the path.
+fn names_domain(first: &str) -> bool {
+    first == "localhost" || first.contains(['.', ':']) || first.bytes().any(|b| b.is_ascii_uppercase())
+}
+
 /// One path component: lower-case alphanumerics joined by `.`, `_`, `__` or any number of `-`.
 fn is_component(c: &str) -> bool {
     let alnum = |b: u8| b.is_ascii_digit() || b.is_ascii_lowercase();
@@ -108,7 +117,7 @@ fn is_domain(d: &str) -> bool {
 impl FromStr for Reference {
     type Err = Error;
     fn from_str(s: &str) -> Result<Self> {
-        if s.len() == 64 && s.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+        if is_identifier(s) {
             return Err(Error::invalid(format!("invalid repository name ({s}), cannot specify 64-byte hexadecimal strings")));
         }
         let (rest, digest) = match s.split_once('@') {
@@ -123,7 +132,7 @@ impl FromStr for Reference {
             _ => (rest, None),
         };
         let (domain, path) = match name.split_once('/') {
-            Some((d, p)) if d == "localhost" || d.contains(['.', ':']) || d.bytes().any(|b| b.is_ascii_uppercase()) => (d, p.to_owned()),
+            Some((d, p)) if names_domain(d) => (d, p.to_owned()),
             Some(_) => (DEFAULT_DOMAIN, name.to_owned()),
             None => (DEFAULT_DOMAIN, format!("{OFFICIAL}{name}")),
         };
@@ -191,6 +200,16 @@ mod tests {
             assert_eq!((r.domain(), r.path(), r.to_string().as_str()), (domain, path, shown), "{given}");
         }
         assert_eq!("busybox".parse::<Reference>().unwrap().or_latest().to_string(), "busybox:latest");
+    }
+
+    #[test]
+    fn short_forms_mean_the_same() {
+        let id = format!("docker.io/library/{}", "a1".repeat(32));
+        for name in ["docker.io/localhost/x", "docker.io/example.org/x", "index.docker.io/library/a/b", &id] {
+            let r: Reference = name.parse().unwrap();
+            assert_eq!(r.domain(), "docker.io", "{name}");
+            assert_eq!(r.familiar_name().parse::<Reference>().unwrap(), r, "{name}");
+        }
     }
 
     #[test]

@@ -17,14 +17,14 @@ use wharf_tests::{Case, suite};
 suite![docker_py, dockerode, bollard_life];
 
 /// A file that `make setup` puts into `tests/.cache`.
-fn cached(path: &str) -> PathBuf {
+pub(super) fn cached(path: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache").join(path);
     assert!(path.exists(), "{} is missing: run `make setup`", path.display());
     path
 }
 
 /// Runs a script of `tests/clients` with the daemon's socket and the test's label.
-fn client(case: &Case, program: &mut Command, script: &str) {
+pub(super) fn client(case: &Case, program: &mut Command, script: &str) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(script);
     wharf_tests::run(program.arg(script).arg(case.daemon().socket()).arg(case.label())).ok();
 }

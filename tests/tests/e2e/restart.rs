@@ -1,12 +1,18 @@
 //! The daemon dies, at any moment and in every way; containers, output and exit codes do not.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use wharf_tests::http::Http;
+use wharf_tests::image::{self, Image, Layer};
 use wharf_tests::{Case, Daemon, Footprint, poll, suite};
 
 suite![
@@ -64,7 +70,11 @@ fn logs_are_whole(case: &Case) {
     // The end of the container may overtake the end of `touch`, so its code says nothing.
     daemon.docker(&["exec", &name, "touch", "/enough"]);
     assert_eq!(daemon.docker(&["wait", &name]).ok(), "3");
-    let logs = daemon.docker(&["logs", &name]).ok();
+    check_lines(case, &daemon.docker(&["logs", &name]).ok());
+}
+
+/// `line 0`, `line 1` and so on, without a gap.
+fn check_lines(case: &Case, logs: &str) {
     let lines: Vec<&str> = logs.lines().collect();
     if case.engine().is_dockerd() {
         // What dockerd had read and not yet written died with it: order without doubles is all that can be asked.
@@ -315,6 +325,69 @@ impl Dice {
     }
 }
 
+/// What a client was told is there, and has not begun to remove since.
+#[derive(Default)]
+struct Promised {
+    containers: Mutex<BTreeSet<String>>,
+    image: AtomicBool,
+}
+
+/// Containers that are made, started, stopped and removed, until the daemon dies.
+fn live_and_die(http: &Http, worker: u32, mut dice: Dice, stop: &AtomicBool, promised: &Promised) {
+    while !stop.load(Ordering::Relaxed) {
+        let name = format!("r{worker}-{}", dice.roll(3));
+        let rm = dice.roll(4) == 0;
+        let body = json!({"Image": "busybox", "Labels": {"random": ""}, "Cmd": ["sh", "-c", "echo $$; exec sleep 1000"], "HostConfig": {"AutoRemove": rm}});
+        let json: &[(&str, &str)] = &[("Content-Type", "application/json")];
+        // Any of these may meet a daemon that is dying; only its next life is judged.
+        let created = http.open("POST", &format!("/containers/create?name={name}"), json, body.to_string().as_bytes());
+        if created.is_ok_and(|c| c.head.status == 201) && !rm {
+            promised.containers.lock().unwrap().insert(name.clone());
+        }
+        for step in ["start", "stop?t=0"] {
+            let _ = http.open("POST", &format!("/containers/{name}/{step}"), &[], b"");
+        }
+        promised.containers.lock().unwrap().remove(&name);
+        let _ = http.open("DELETE", &format!("/containers/{name}?force=1"), &[], b"");
+    }
+}
+
+/// An image that is loaded and removed, until the daemon dies.
+fn load_and_remove(http: &Http, archive: &[u8], stop: &AtomicBool, promised: &Promised) {
+    while !stop.load(Ordering::Relaxed) {
+        let loading = http.open("POST", "/images/load?quiet=1", &[("Content-Type", "application/x-tar")], archive);
+        let mut said = String::new();
+        let heard = loading.and_then(|mut stream| stream.read_to_string(&mut said));
+        promised.image.store(heard.is_ok() && said.contains("Loaded image"), Ordering::Relaxed);
+        if stop.load(Ordering::Relaxed) {
+            return;
+        }
+        promised.image.store(false, Ordering::Relaxed);
+        let _ = http.open("DELETE", "/images/random?force=1", &[], b"");
+    }
+}
+
+/// Directories, mounts and processes of containers that the daemon does not know.
+fn orphans(daemon: &Daemon, known: &BTreeSet<String>) -> Vec<String> {
+    let is_id = |name: &str| name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    // The first one: execs have ids of their own, below their container's.
+    let unknown = |path: &str| path.split('/').find(|part| is_id(part)).is_some_and(|id| !known.contains(id));
+    let files = Footprint::of(daemon).beyond(&Footprint::default()).into_iter().map(|p| p.display().to_string());
+    let mut found: Vec<String> = files.filter(|p| !p.contains("/layers/overlay2/layers/") && unknown(p)).collect();
+    let mark = daemon.dir().file_name().unwrap().to_str().unwrap();
+    for process in fs::read_dir("/proc").unwrap().flatten() {
+        let groups = fs::read_to_string(process.path().join("cgroup")).unwrap_or_default();
+        found.extend(groups.lines().find(|l| l.contains(mark) && unknown(l)).map(|l| format!("{} in {l}", process.path().display())));
+    }
+    found
+}
+
+/// The blobs and unpacked layers of all images.
+fn content(daemon: &Daemon) -> BTreeSet<PathBuf> {
+    let dirs = ["blobs/sha256", "blobs/tmp", "layers/overlay2/layers", "layers/overlay2/tmp"].map(|d| daemon.dir().join("data").join(d));
+    dirs.iter().filter_map(|d| fs::read_dir(d).ok()).flatten().map(|e| e.unwrap().path()).collect()
+}
+
 fn kill_at_random(case: &Case) {
     let seed = std::env::var("WHARF_TEST_SEED").ok().and_then(|s| s.parse().ok());
     let seed = seed.unwrap_or_else(|| u64::from(std::time::UNIX_EPOCH.elapsed().unwrap().subsec_nanos()));
@@ -325,47 +398,69 @@ fn kill_at_random(case: &Case) {
     daemon.docker(&["run", "--rm", "busybox", "true"]).ok();
     let (links, rules) = (daemon.net.links(), daemon.net.ruleset());
     let fresh = Footprint::of(&daemon);
-    let rounds = if case.engine().is_dockerd() { 3 } else { 12 };
+    let images = content(&daemon);
+    let script = "i=0; while [ ! -e /enough ]; do echo line $i; i=$((i+1)); [ $((i % 20)) = 0 ] && usleep 5000; done; exit 3";
+    let writer = spawn(&daemon, "writer", &[], script);
+    let pid = inspect(&daemon, &writer, "{{.State.Pid}}");
+    let mut image = image::busybox();
+    image.tags = vec!["random:latest".into()];
+    image.layers.push((0u8..40).fold(Layer::new(), |l, i| l.file(&format!("f{i}"), 0o644, &[i; 50_000])).finish());
+    let archive = Image::docker_archive(&[image]);
+    let rounds = if case.engine().is_dockerd() { 3 } else { 24 };
     for round in 0..rounds {
-        let stop = AtomicBool::new(false);
+        let (stop, promised) = (AtomicBool::new(false), Promised::default());
         std::thread::scope(|scope| {
             for worker in 0..2 {
-                let (http, stop) = (daemon.http(), &stop);
-                let seed = dice.roll(u64::MAX);
-                scope.spawn(move || {
-                    let mut dice = Dice(seed);
-                    while !stop.load(Ordering::Relaxed) {
-                        let name = format!("r{worker}-{}", dice.roll(3));
-                        let rm = dice.roll(4) == 0;
-                        let body =
-                            json!({"Image": "busybox", "Cmd": ["sh", "-c", "echo $$; exec sleep 1000"], "HostConfig": {"AutoRemove": rm}});
-                        let body = body.to_string();
-                        let create = format!("/containers/create?name={name}");
-                        let json: &[(&str, &str)] = &[("Content-Type", "application/json")];
-                        // Any of these may meet a daemon that is dying; only its next life is judged.
-                        let _ = http.open("POST", &create, json, body.as_bytes());
-                        for step in ["start", "stop?t=0"] {
-                            let _ = http.open("POST", &format!("/containers/{name}/{step}"), &[], b"");
-                        }
-                        let _ = http.open("DELETE", &format!("/containers/{name}?force=1"), &[], b"");
-                    }
-                });
+                let (http, dice) = (daemon.http(), Dice(dice.roll(u64::MAX)));
+                let (stop, promised) = (&stop, &promised);
+                scope.spawn(move || live_and_die(&http, worker, dice, stop, promised));
             }
+            scope.spawn(|| load_and_remove(&daemon.http(), &archive, &stop, &promised));
             std::thread::sleep(Duration::from_millis(20 + dice.roll(400)));
-            daemon.kill9();
             stop.store(true, Ordering::Relaxed);
+            daemon.kill9();
         });
         daemon.boot();
-        let list = daemon.http().get("/containers/json?all=1").expect(200).json();
-        for container in list.as_array().unwrap() {
-            works_or_is_gone(&daemon, container["Id"].as_str().unwrap());
+        let http = daemon.http();
+        assert_eq!(inspect(&daemon, &writer, "{{.State.Running}} {{.State.Pid}}"), format!("true {pid}"));
+        let list = http.get("/containers/json?all=1").expect(200).json();
+        let known: BTreeSet<String> = list.as_array().unwrap().iter().map(|c| c["Id"].as_str().unwrap().to_owned()).collect();
+        for name in promised.containers.into_inner().unwrap() {
+            http.get(&format!("/containers/{name}/json")).expect(200);
+        }
+        let loaded = http.get("/images/random/json").status() == 200;
+        assert!(loaded || !promised.image.into_inner(), "an image that was loaded is lost");
+        if !case.engine().is_dockerd() {
+            // What is removed is moved to the trash first; that is emptied in the background.
+            let clean = poll::within(Duration::from_secs(10), || orphans(&daemon, &known).is_empty().then_some(()));
+            assert!(clean.is_some(), "round {round}: {:#?}", orphans(&daemon, &known));
+            if !loaded {
+                // Killed between an image and its name, or between the name's end and the image's: it is there to be seen and pruned.
+                daemon.docker(&["image", "prune", "-f"]).ok();
+                let left: Vec<_> = content(&daemon).difference(&images).cloned().collect();
+                assert!(left.is_empty(), "round {round}: of a load that was killed: {left:?}");
+            }
+        }
+        if loaded {
+            let ran = daemon.docker(&["run", "--rm", "--network", "none", "random", "sh", "-c", "cat /f* | wc -c"]);
+            assert_eq!(ran.ok(), "2000000");
+            http.delete("/images/random?force=1").expect(200);
+        }
+        for id in &known {
+            if !list.as_array().unwrap().iter().any(|c| c["Id"] == **id && c["Names"][0] == "/writer") {
+                works_or_is_gone(&daemon, id);
+            }
         }
         // Half of the time the survivors meet the next round.
         if dice.roll(2) == 0 {
-            daemon.remove_containers("{}");
+            daemon.remove_containers(r#"{"label":["random"]}"#);
         }
-        println!("kill_at_random: round {round}, {} survivors", list.as_array().map_or(0, Vec::len));
+        println!("kill_at_random: round {round}, {} survivors", known.len() - 1);
     }
+    // The container may end before `touch` does.
+    daemon.docker(&["exec", &writer, "touch", "/enough"]);
+    assert_eq!(daemon.docker(&["wait", &writer]).ok(), "3");
+    check_lines(case, &daemon.docker(&["logs", &writer]).ok());
     // All names are free again, nothing of any round is left.
     daemon.remove_containers("{}");
     let name = spawn(&daemon, "r0-0", &[], "sleep 100");
@@ -384,6 +479,8 @@ fn kill_at_random(case: &Case) {
         daemon.net.links(),
         daemon.net.ruleset()
     );
+    daemon.docker(&["image", "prune", "-f"]).ok();
+    assert_eq!(content(&daemon), images);
     let processes: Value = daemon.http().get("/containers/json?all=1").json();
     assert_eq!(processes, json!([]));
 }

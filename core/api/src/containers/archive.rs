@@ -1,21 +1,27 @@
 //! `HEAD`, `GET` and `PUT /containers/{id}/archive` (`docker cp`), and `POST /containers/{id}/copy`, which was there before.
 
 use crate::{
-    Cx, authz,
+    Cx,
+    accept::packing,
+    authz,
+    contract::{Answer, Param, flag, text},
     endpoint::{Endpoint, Row},
     reply::{Empty, IntoReply as _, Response, TAR, streaming},
     request::Request,
     stream::bytes,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use http::{HeaderName, HeaderValue, StatusCode};
-use serde::{Deserialize, Serialize};
+use http::{HeaderName, HeaderValue, header};
+use serde::Serialize;
 use tokio::io::AsyncRead;
-use wharf_engine::containers::{ExtractOptions, PathStat};
+use wharf_api_types::inspect::CopyRequest;
+use wharf_engine::containers::{ExtractOptions, Packing, PathStat};
 use wharf_spi::authz::Target;
 use wharf_types::{Error, Result, Timestamp};
 
 const PATH_STAT: HeaderName = HeaderName::from_static("x-docker-container-path-stat");
+
+const PATH: Param = text("path").required();
 
 #[derive(Serialize)]
 pub struct Input {
@@ -34,7 +40,8 @@ impl Input {
 pub struct Stat;
 
 impl Endpoint for Stat {
-    const ROW: Row = Row::head("/containers/{id}/archive", "container.archive_stat").since(20);
+    const ROW: Row =
+        Row::head("/containers/{id}/archive", "container.archive_stat").since(20).query(&[PATH]).answers(&[Answer::empty(200)]);
     type Input = Input;
     type Output = Response;
 
@@ -46,27 +53,41 @@ impl Endpoint for Stat {
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
         let stat = cx.containers.path_stat(&input.id, &input.path).await?;
-        with_stat(Empty(StatusCode::OK).into_reply(), &stat)
+        with_stat(Empty::<200>.into_reply(), &stat)
     }
 }
 
-/// Sends what lies at a path.
+/// Sends what lies at a path; packed, where the client can unpack it.
 pub struct Get;
 
+#[derive(Serialize)]
+pub struct GetInput {
+    #[serde(flatten)]
+    place: Input,
+    #[serde(skip)]
+    packing: Packing,
+}
+
 impl Endpoint for Get {
-    const ROW: Row = Row::get("/containers/{id}/archive", "container.archive_get").since(20);
-    type Input = Input;
+    const ROW: Row =
+        Row::get("/containers/{id}/archive", "container.archive_get").since(20).query(&[PATH]).answers(&[Answer::bytes(&[TAR])]);
+    type Input = GetInput;
     type Output = Response;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        Input::of(&rq)
+    async fn decode(_: &Cx, rq: Request) -> Result<GetInput> {
+        Ok(GetInput { place: Input::of(&rq)?, packing: packing(rq.headers()) })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
-        authz::container(cx, &input.id)
+    fn targets(input: &GetInput, cx: &Cx) -> Vec<Target> {
+        authz::container(cx, &input.place.id)
     }
-    async fn execute(cx: &Cx, input: Input) -> Result<Response> {
-        let (stat, archive) = cx.containers.archive(&input.id, &input.path).await?;
-        with_stat(streaming(TAR, bytes(archive)), &stat)
+    async fn execute(cx: &Cx, input: GetInput) -> Result<Response> {
+        let GetInput { place, packing } = input;
+        let (stat, archive) = cx.containers.archive(&place.id, &place.path, packing).await?;
+        let mut response = streaming(TAR, bytes(archive));
+        if let Some(coding) = packing.coding() {
+            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        with_stat(response, &stat)
     }
 }
 
@@ -84,9 +105,12 @@ pub struct PutInput {
 }
 
 impl Endpoint for Put {
-    const ROW: Row = Row::put("/containers/{id}/archive", "container.archive_put").since(20);
+    const ROW: Row = Row::put("/containers/{id}/archive", "container.archive_put")
+        .since(20)
+        .query(&[PATH, flag("noOverwriteDirNonDir"), flag("copyUIDGID")])
+        .archive();
     type Input = PutInput;
-    type Output = Empty;
+    type Output = Empty<200>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<PutInput> {
         let (place, query) = (Input::of(&rq)?, rq.query());
@@ -96,30 +120,24 @@ impl Endpoint for Put {
     fn targets(input: &PutInput, cx: &Cx) -> Vec<Target> {
         authz::container(cx, &input.place.id)
     }
-    async fn execute(cx: &Cx, input: PutInput) -> Result<Empty> {
+    async fn execute(cx: &Cx, input: PutInput) -> Result<Self::Output> {
         let PutInput { place, keep_kinds, container_owner, archive } = input;
         cx.containers.extract(&place.id, &place.path, archive, ExtractOptions { keep_kinds, container_owner }).await?;
-        Ok(Empty(StatusCode::OK))
+        Ok(Empty)
     }
 }
 
 /// Sends what lies behind a path, in the form of before 1.20.
 pub struct Copy;
 
-#[derive(Default, Deserialize)]
-struct CopyBody {
-    #[serde(rename = "Resource", default)]
-    resource: String,
-}
-
 impl Endpoint for Copy {
-    const ROW: Row = Row::post("/containers/{id}/copy", "container.copy").until(24);
+    const ROW: Row = Row::post("/containers/{id}/copy", "container.copy").until(24).json::<CopyRequest>().answers(&[Answer::bytes(&[TAR])]);
     type Input = Input;
     type Output = Response;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         let id = rq.path("id")?;
-        let path = rq.json::<CopyBody>().await?.resource;
+        let path = rq.json::<CopyRequest>().await?.resource;
         if path.is_empty() {
             return Err(Error::invalid("Path cannot be empty"));
         }

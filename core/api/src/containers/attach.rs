@@ -2,11 +2,12 @@
 
 use crate::{
     Cx, authz,
+    contract::{Answer, Param, flag, text},
     detach::{self, Scanner},
     endpoint::{Endpoint, Row},
     hijack::{Client, Hijack, Input as Stdin, Streams},
     request::Request,
-    stream::content_type,
+    stream::{STREAM, content_type},
 };
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -14,6 +15,9 @@ use wharf_api_types::ApiVersion;
 use wharf_engine::containers::{AttachOptions, AttachedIo};
 use wharf_spi::authz::Target;
 use wharf_types::Result;
+
+/// What can be attached to.
+pub(super) const STREAMS: &[Param] = &[flag("stdin"), flag("stdout"), flag("stderr"), flag("logs"), flag("stream"), text("detachKeys")];
 
 /// Connects a client to a container's streams, also before it starts.
 pub struct Attach;
@@ -34,7 +38,10 @@ pub struct Input {
 }
 
 impl Endpoint for Attach {
-    const ROW: Row = Row::post("/containers/{id}/attach", "container.attach");
+    const ROW: Row = Row::post("/containers/{id}/attach", "container.attach")
+        .query(STREAMS)
+        .answers(&[Answer::bytes(STREAM), Answer::empty(101)])
+        .refusals(&[409]);
     type Input = Input;
     type Output = Hijack;
 

@@ -1,8 +1,10 @@
 //! `GET /containers/{id}/attach/ws`.
 
-use super::attach::{Joined, join};
+use super::attach::{Joined, STREAMS, join};
 use crate::{
-    Cx, authz, detach,
+    Cx, authz,
+    contract::Answer,
+    detach,
     endpoint::{Endpoint, Row},
     request::Request,
     websocket::{Handshake, Websocket},
@@ -30,7 +32,8 @@ pub struct Input {
 }
 
 impl Endpoint for AttachWs {
-    const ROW: Row = Row::get("/containers/{id}/attach/ws", "container.attach_websocket");
+    const ROW: Row =
+        Row::get("/containers/{id}/attach/ws", "container.attach_websocket").query(STREAMS).answers(&[Answer::empty(101)]).refusals(&[409]);
     /// It writes to the container; and a reply that was begun must be served.
     const OUTLIVES_CLIENT: bool = true;
     type Input = Input;

@@ -7,6 +7,7 @@ use crate::{
     request::Request,
 };
 use serde::Serialize;
+use wharf_api_types::inspect::FileChange;
 use wharf_engine::containers::Change;
 use wharf_spi::authz::Target;
 use wharf_types::Result;
@@ -19,19 +20,10 @@ pub struct Input {
     id: String,
 }
 
-/// A changed path.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Line {
-    path: String,
-    /// 0 modified, 1 added, 2 deleted.
-    kind: u8,
-}
-
 impl Endpoint for Changes {
     const ROW: Row = Row::get("/containers/{id}/changes", "container.changes");
     type Input = Input;
-    type Output = Json<Option<Vec<Line>>>;
+    type Output = Json<Option<Vec<FileChange>>>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { id: rq.path("id")? })
@@ -41,7 +33,7 @@ impl Endpoint for Changes {
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let changes = cx.containers.changes(&input.id).await?;
-        let line = |c: Change| Line { path: format!("/{}", String::from_utf8_lossy(&c.path)), kind: c.kind as u8 };
+        let line = |c: Change| FileChange { path: format!("/{}", String::from_utf8_lossy(&c.path)), kind: c.kind as u8 };
         let lines: Vec<_> = changes.into_iter().map(line).collect();
         Ok(Json((!lines.is_empty()).then_some(lines)))
     }

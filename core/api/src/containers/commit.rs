@@ -2,12 +2,13 @@
 
 use crate::{
     Cx, authz,
+    contract::{flag, list, text},
     endpoint::{Endpoint, Row},
     reply::Created,
     request::Request,
 };
 use serde::Serialize;
-use wharf_api_types::container::Config;
+use wharf_api_types::{container::Config, inspect::IdResponse};
 use wharf_engine::containers::CommitRequest;
 use wharf_spi::authz::Target;
 use wharf_types::{Error, Result};
@@ -28,17 +29,13 @@ pub struct Input {
     config: Option<Config>,
 }
 
-/// The new image.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Answer {
-    id: String,
-}
-
 impl Endpoint for Commit {
-    const ROW: Row = Row::post("/commit", "container.commit");
+    const ROW: Row = Row::post("/commit", "container.commit")
+        .query(&[text("container").required(), text("repo"), text("tag"), text("comment"), text("author"), flag("pause"), list("changes")])
+        .json::<Option<Config>>()
+        .refusals(&[404, 409]);
     type Input = Input;
-    type Output = Created<Answer>;
+    type Output = Created<IdResponse>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         let query = rq.query();
@@ -50,7 +47,7 @@ impl Endpoint for Commit {
             tag: text("tag"),
             comment: text("comment"),
             author: text("author"),
-            pause: query.flag("pause") || (query.text("pause").is_none() && rq.api().since(13)),
+            pause: query.flag("pause") || query.text("pause").is_none(),
             changes: query.all("changes"),
             config: rq.json().await?,
         })
@@ -62,6 +59,6 @@ impl Endpoint for Commit {
         let Input { container, repo, tag, comment, author, pause, changes, config } = input;
         let rq = CommitRequest { repo, tag, comment, author, pause, changes, config };
         let id = cx.containers.commit(&container, rq).await?;
-        Ok(Created(Answer { id: id.to_string() }))
+        Ok(Created(IdResponse { id: id.to_string() }))
     }
 }

@@ -3,6 +3,7 @@
 use super::defaults;
 use crate::{
     Cx,
+    contract::text,
     endpoint::{Endpoint, Row},
     reply::Created,
     request::Request,
@@ -27,14 +28,17 @@ pub struct Input {
 }
 
 impl Endpoint for Create {
-    const ROW: Row = Row::post("/containers/create", "container.create");
+    const ROW: Row = Row::post("/containers/create", "container.create")
+        .query(&[text("name"), text("platform").since(41)])
+        .json::<ContainerCreate>()
+        .refusals(&[404, 409, 501]);
     type Input = Input;
     type Output = Created<CreateResponse>;
 
     async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
         let api = rq.api();
         let name = rq.query().text("name").map(str::to_owned);
-        let platform = rq.query().text("platform").filter(|_| api.since(41)).map(str::to_owned);
+        let platform = rq.query().text("platform").map(str::to_owned);
         let mut body: ContainerCreate = rq.json().await?;
         if body.config == Config::default() {
             return Err(Error::invalid("config cannot be empty in order to create a container"));

@@ -1,9 +1,10 @@
 //! How the meaning of a create body depends on the API version of its client. Afterwards the body means what it means in the
 //! newest version.
 
+use serde_json::Value;
 use wharf_api_types::{
     ApiVersion,
-    container::{ContainerCreate, HostConfig},
+    container::{ContainerCreate, HostConfig, Misplaced},
     mount::{BindOptions, Mount},
 };
 use wharf_types::{Error, Result};
@@ -13,6 +14,13 @@ use wharf_types::{Error, Result};
 /// # Errors
 /// 400 for what a client of that version may not ask.
 pub fn apply(body: &mut ContainerCreate, version: ApiVersion, cgroup2: bool) -> Result<()> {
+    let misplaced = std::mem::take(&mut body.misplaced);
+    if version.before(24) {
+        place(misplaced, &mut body.host_config);
+    }
+    if version.since(52) && !body.config.mac_address.is_empty() {
+        return Err(Error::invalid("container-wide MacAddress no longer supported; use endpoint-specific MacAddress instead"));
+    }
     host_config(&mut body.host_config, version, cgroup2);
     if version.before(44) {
         if let Some(check) = &mut body.config.healthcheck {
@@ -24,12 +32,48 @@ pub fn apply(body: &mut ContainerCreate, version: ApiVersion, cgroup2: bool) -> 
             return Err(Error::invalid(format!("Container cannot be connected to network endpoints: {names}")));
         }
     }
-    if version.before(48) {
-        for endpoint in body.networking_config.endpoints_config.values_mut().flatten() {
+    for endpoint in body.networking_config.endpoints_config.values_mut().flatten() {
+        if version.before(44) {
+            endpoint.mac_address.clear();
+        }
+        if version.before(48) {
             endpoint.gw_priority = 0;
         }
     }
     body.host_config.mounts.iter_mut().try_for_each(|m| mount(m, version))
+}
+
+/// The host configuration in a start (API before 1.24): its fields are the body's own, or those of `HostConfig` in it.
+///
+/// # Errors
+/// 400 for what is none, and for what a client of that version may not ask.
+pub fn at_start(body: Option<Value>, version: ApiVersion) -> Result<Option<HostConfig>> {
+    let Some(mut body) = body else { return Ok(None) };
+    let cpuset = body.get("Cpuset").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if let Some(inner) = body.get_mut("HostConfig").map(Value::take).filter(|inner| !inner.is_null()) {
+        body = inner;
+    }
+    let mut config: HostConfig = serde_json::from_value(body).map_err(|e| Error::invalid(format!("invalid JSON: {e}")))?;
+    place(Misplaced { cpuset, ..Misplaced::default() }, &mut config);
+    config.pids_limit = config.pids_limit.filter(|n| *n > 0);
+    config.mounts.iter_mut().try_for_each(|m| mount(m, version))?;
+    Ok(Some(config))
+}
+
+/// What is said in both places counts as `HostConfig` has it.
+fn place(misplaced: Misplaced, config: &mut HostConfig) {
+    let Misplaced { memory, memory_swap, cpu_shares, cpuset_cpus, cpuset, volume_driver } = misplaced;
+    for (own, other) in [(&mut config.memory, memory), (&mut config.memory_swap, memory_swap), (&mut config.cpu_shares, cpu_shares)] {
+        if *own == 0 {
+            *own = other;
+        }
+    }
+    let cpus = if cpuset_cpus.is_empty() { cpuset } else { cpuset_cpus };
+    for (own, other) in [(&mut config.cpuset_cpus, cpus), (&mut config.volume_driver, volume_driver)] {
+        if own.is_empty() {
+            *own = other;
+        }
+    }
 }
 
 fn host_config(config: &mut HostConfig, version: ApiVersion, cgroup2: bool) {
@@ -117,6 +161,26 @@ mod tests {
         assert_eq!((at(41).kernel_memory, at(42).kernel_memory), (5, 0));
         assert_eq!((at(42).annotations.len(), at(43).annotations.len()), (0, 1));
         assert_eq!(at(55).pids_limit, None);
+    }
+
+    #[test]
+    fn a_start_brings_a_host_configuration() {
+        let read = |body: &str| at_start(serde_json::from_str(body).unwrap(), ApiVersion::new(1, 19));
+        let own = read(r#"{"Memory":5,"Cpuset":"0","PidsLimit":-1}"#).unwrap().unwrap();
+        assert_eq!((own.memory, own.cpuset_cpus.as_str(), own.pids_limit), (5, "0", None));
+        let inner = read(r#"{"Memory":5,"HostConfig":{"Memory":7,"CpusetCpus":"1"},"Cpuset":"0"}"#).unwrap().unwrap();
+        assert_eq!((inner.memory, inner.cpuset_cpus.as_str()), (7, "1"));
+        assert!(read("null").unwrap().is_none() && read(r#"{"Memory":"much"}"#).is_err());
+    }
+
+    #[test]
+    fn limits_of_the_oldest_clients() {
+        let body = r#"{"Memory":5,"CpuShares":7,"Cpuset":"0","HostConfig":{"CpuShares":9}}"#;
+        let at = |minor| shaped(body, minor).unwrap().host_config;
+        assert_eq!((at(23).memory, at(23).cpu_shares, at(23).cpuset_cpus.as_str()), (5, 9, "0"));
+        assert_eq!((at(24).memory, at(24).cpu_shares), (0, 9));
+        let mac = r#"{"MacAddress":"02:42:ac:11:00:99"}"#;
+        assert!(shaped(mac, 51).is_ok() && shaped(mac, 52).unwrap_err().message().starts_with("container-wide MacAddress"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::{
     Cx, authz,
+    contract::Answer,
     endpoint::{Endpoint, Row},
     reply::{Response, streaming},
     request::Request,
@@ -10,6 +11,8 @@ use crate::{
 use serde::Serialize;
 use wharf_spi::authz::Target;
 use wharf_types::Result;
+
+const OCTETS: &str = "application/octet-stream";
 
 /// Sends a container's root file system as a tar.
 pub struct Export;
@@ -20,7 +23,7 @@ pub struct Input {
 }
 
 impl Endpoint for Export {
-    const ROW: Row = Row::get("/containers/{id}/export", "container.export");
+    const ROW: Row = Row::get("/containers/{id}/export", "container.export").answers(&[Answer::bytes(&[OCTETS])]);
     type Input = Input;
     type Output = Response;
 
@@ -31,6 +34,6 @@ impl Endpoint for Export {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
-        Ok(streaming("application/octet-stream", bytes(cx.containers.export(&input.id).await?)))
+        Ok(streaming(OCTETS, bytes(cx.containers.export(&input.id).await?)))
     }
 }

@@ -3,6 +3,7 @@
 use super::networks;
 use crate::{
     Cx, authz,
+    contract::flag,
     endpoint::{Endpoint, Row},
     reply::Json,
     request::Request,
@@ -12,7 +13,8 @@ use serde_json::json;
 use std::path::Path;
 use wharf_api_types::{
     ApiVersion,
-    inspect::{ConfigInspect, ContainerInspect, GraphDriver, HealthInspect, HealthLogEntry, StateInspect},
+    container::{Config, HostConfig},
+    inspect::{ContainerInspect, GraphDriver, HealthInspect, HealthLogEntry, StateInspect, WithOlder},
 };
 use wharf_engine::containers::{
     ContainerSpec, ContainerState, ContainerView, HostPaths,
@@ -20,6 +22,9 @@ use wharf_engine::containers::{
 };
 use wharf_spi::authz::Target;
 use wharf_types::{Result, Timestamp};
+
+/// API version 1.x from which an empty `OnBuild` is left out.
+pub const ON_BUILD_LEFT_OUT: u16 = 45;
 
 /// Describes one container.
 pub struct Inspect;
@@ -33,19 +38,19 @@ pub struct Input {
 }
 
 impl Endpoint for Inspect {
-    const ROW: Row = Row::get("/containers/{id}/json", "container.inspect");
+    const ROW: Row = Row::get("/containers/{id}/json", "container.inspect").query(&[flag("size")]);
     type Input = Input;
     type Output = Json<ContainerInspect>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        Ok(Input { id: rq.path("id")?, size: rq.query().flag("size"), api: rq.api() })
+        Ok(Input { id: rq.path("id")?, size: rq.query().flag("size") && rq.api().since(21), api: rq.api() })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let view = cx.containers.get(&input.id)?;
-        let mut inspect = shape(&view, &cx.containers.paths(&view), input.api);
+        let mut inspect = shape(&view, &cx.containers.paths(&view), cx.containers.bridge_id(), input.api);
         let (name, data) = cx.containers.graph_data(view.id());
         inspect.graph_driver = Some(GraphDriver { data, name });
         let execs = cx.execs.ids_of(view.id());
@@ -58,8 +63,10 @@ impl Endpoint for Inspect {
     }
 }
 
-fn shape(view: &ContainerView, paths: &HostPaths, version: ApiVersion) -> ContainerInspect {
+fn shape(view: &ContainerView, paths: &HostPaths, bridge: Option<&str>, version: ApiVersion) -> ContainerInspect {
     let spec = &view.spec;
+    // What a start makes has no place before the first.
+    let made = |path: &Path| if view.state.was_launched() { path.display().to_string() } else { String::new() };
     let mut inspect = ContainerInspect {
         id: spec.id.to_string(),
         created: spec.created.to_string(),
@@ -67,18 +74,18 @@ fn shape(view: &ContainerView, paths: &HostPaths, version: ApiVersion) -> Contai
         args: spec.args.clone(),
         state: state(&view.state),
         image: spec.image.to_string(),
-        resolv_conf_path: text(&paths.resolv_conf),
-        hostname_path: text(&paths.hostname),
-        hosts_path: text(&paths.hosts),
-        log_path: text(&spec.log_path),
+        resolv_conf_path: made(&paths.resolv_conf),
+        hostname_path: made(&paths.hostname),
+        hosts_path: made(&paths.hosts),
+        log_path: made(&spec.log_path),
         name: format!("/{}", spec.name),
         restart_count: view.state.restart_count,
         driver: spec.driver.clone(),
         platform: "linux".to_owned(),
-        host_config: spec.host_config.clone(),
-        mounts: spec.mounts.clone(),
+        host_config: host_config(spec, version),
+        mounts: version.since(20).then(|| spec.mounts.clone()),
         config: config(spec, version),
-        network_settings: networks::settings(view, &paths.sandbox, version),
+        network_settings: networks::settings(view, &paths.sandbox, bridge, version),
         ..ContainerInspect::default()
     };
     if version.before(20) {
@@ -88,15 +95,27 @@ fn shape(view: &ContainerView, paths: &HostPaths, version: ApiVersion) -> Contai
     inspect
 }
 
-/// Below 1.21, what lives in `HostConfig` now was shown here, too; and nothing was left out for being empty.
-fn config(spec: &ContainerSpec, version: ApiVersion) -> ConfigInspect {
+/// Limits that no kernel has any more were shown below 1.42.
+fn host_config(spec: &ContainerSpec, version: ApiVersion) -> WithOlder<HostConfig> {
+    let (config, mut older) = (spec.host_config.clone(), serde_json::Map::new());
+    if version.before(42) {
+        older.insert("KernelMemory".to_owned(), config.kernel_memory.into());
+        older.insert("KernelMemoryTCP".to_owned(), config.kernel_memory_tcp.into());
+    }
+    let config = HostConfig { kernel_memory: 0, kernel_memory_tcp: 0, ..config };
+    WithOlder { config, older }
+}
+
+/// Below 1.21, what lives in `HostConfig` now was shown here, too; and less was left out for being empty.
+fn config(spec: &ContainerSpec, version: ApiVersion) -> WithOlder<Config> {
     let (mut config, mut older) = (spec.config.clone(), serde_json::Map::new());
     let mut show = |name: &str, value: serde_json::Value| drop(older.insert(name.to_owned(), value));
     let host = &spec.host_config;
     if version.before(21) {
         show("MacAddress", std::mem::take(&mut config.mac_address).into());
         show("NetworkDisabled", std::mem::take(&mut config.network_disabled).into());
-        show("ExposedPorts", json!(std::mem::take(&mut config.exposed_ports)));
+        let ports = std::mem::take(&mut config.exposed_ports);
+        show("ExposedPorts", if ports.is_empty() { serde_json::Value::Null } else { json!(ports) });
         show("VolumeDriver", host.volume_driver.as_str().into());
     }
     if version.before(20) {
@@ -105,11 +124,13 @@ fn config(spec: &ContainerSpec, version: ApiVersion) -> ConfigInspect {
         show("CpuShares", host.cpu_shares.into());
         show("Cpuset", host.cpuset_cpus.as_str().into());
     }
-    ConfigInspect { config, older }
-}
-
-fn text(path: &Path) -> String {
-    path.display().to_string()
+    if version.since(52) {
+        config.mac_address.clear();
+    }
+    if version.before(ON_BUILD_LEFT_OUT) && config.on_build.is_empty() {
+        show("OnBuild", serde_json::Value::Null);
+    }
+    WithOlder { config, older }
 }
 
 fn state(state: &ContainerState) -> StateInspect {
@@ -152,8 +173,8 @@ mod tests {
 
     #[test]
     fn inspect_shapes() {
-        insta::assert_json_snapshot!("inspect_1_52_created", shape(&view(), &paths(), ApiVersion::new(1, 52)));
-        insta::assert_json_snapshot!("inspect_1_41_running", shape(&running(), &paths(), ApiVersion::new(1, 41)));
+        insta::assert_json_snapshot!("inspect_1_52_created", shape(&view(), &paths(), Some("b"), ApiVersion::new(1, 52)));
+        insta::assert_json_snapshot!("inspect_1_41_running", shape(&running(), &paths(), Some("b"), ApiVersion::new(1, 41)));
     }
 
     #[test]
@@ -166,7 +187,7 @@ mod tests {
 
     #[test]
     fn limits_were_part_of_the_configuration_once() {
-        let at = |minor| serde_json::to_value(shape(&running(), &paths(), ApiVersion::new(1, minor)).config).unwrap();
+        let at = |minor| serde_json::to_value(shape(&running(), &paths(), Some("b"), ApiVersion::new(1, minor)).config).unwrap();
         let (oldest, older, newer) = (at(19), at(20), at(21));
         assert_eq!((&oldest["Memory"], &oldest["Cpuset"], &oldest["MacAddress"]), (&json!(0), &json!(""), &json!("")));
         assert_eq!((&older["ExposedPorts"], &older["NetworkDisabled"]), (&json!({"80/tcp": {}}), &json!(false)));
@@ -176,8 +197,8 @@ mod tests {
 
     #[test]
     fn mounts_were_two_maps_once() {
-        let old = shape(&running(), &paths(), ApiVersion::new(1, 19));
+        let old = shape(&running(), &paths(), Some("b"), ApiVersion::new(1, 19));
         assert_eq!((old.volumes.unwrap()["/data"].as_str(), old.volumes_rw.unwrap()["/data"]), ("/srv/data", true));
-        assert!(shape(&running(), &paths(), ApiVersion::new(1, 20)).volumes.is_none());
+        assert!(shape(&running(), &paths(), Some("b"), ApiVersion::new(1, 20)).volumes.is_none());
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Cx, authz,
+    contract::text,
     endpoint::{Endpoint, Row},
     reply::NoContent,
     request::Request,
@@ -23,7 +24,7 @@ pub struct Input {
 }
 
 impl Endpoint for Kill {
-    const ROW: Row = Row::post("/containers/{id}/kill", "container.kill");
+    const ROW: Row = Row::post("/containers/{id}/kill", "container.kill").query(&[text("signal")]).refusals(&[409]);
     type Input = Input;
     type Output = NoContent;
 

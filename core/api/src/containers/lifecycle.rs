@@ -1,12 +1,16 @@
 //! `POST /containers/{id}/start`, `…/stop` and `…/restart`. A client that hangs up does not stop a stop.
 
+use super::defaults;
 use crate::{
     Cx, authz,
+    contract::{Param, integer, text},
     endpoint::{Endpoint, Row},
     reply::NoContent,
     request::Request,
 };
 use serde::Serialize;
+use serde_json::Value;
+use wharf_api_types::container::HostConfig;
 use wharf_engine::containers::StopOptions;
 use wharf_spi::authz::Target;
 use wharf_types::{Error, Result, Signal};
@@ -21,10 +25,14 @@ pub struct Restart;
 #[derive(Serialize)]
 pub struct StartInput {
     id: String,
+    host_config: Option<HostConfig>,
 }
 
 impl Endpoint for Start {
-    const ROW: Row = Row::post("/containers/{id}/start", "container.start");
+    const ROW: Row = Row::post("/containers/{id}/start", "container.start")
+        .query(&[text("checkpoint")])
+        .json_until::<Option<Value>>(24)
+        .refusals(&[304, 409, 500, 501]);
     type Input = StartInput;
     type Output = NoContent;
 
@@ -33,23 +41,26 @@ impl Endpoint for Start {
         if let Some(name) = rq.query().text("checkpoint") {
             return Err(Error::not_implemented(format!("starting from a checkpoint is not supported yet: {name}")));
         }
-        if rq.api().since(24) {
-            // Seven bytes are the shortest JSON object that says something.
-            if rq.body_length().is_none_or(|n| n > 7) {
+        // Seven bytes are the shortest JSON object that says something.
+        let host_config = match rq.body_length() {
+            Some(0..=7) => None,
+            _ if rq.api().since(24) => {
                 return Err(Error::invalid(
                     "starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24",
                 ));
             }
-        } else if rq.json_of_any_type::<Option<serde_json::Value>>().await?.is_some_and(|v| v != serde_json::json!({})) {
-            return Err(Error::not_implemented("a HostConfig in the body of start is not supported; give it at create"));
-        }
-        Ok(StartInput { id })
+            _ => {
+                let version = rq.api();
+                defaults::at_start(rq.json().await?, version)?
+            }
+        };
+        Ok(StartInput { id, host_config })
     }
     fn targets(input: &StartInput, cx: &Cx) -> Vec<Target> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: StartInput) -> Result<NoContent> {
-        cx.containers.start(&input.id).await.map(|()| NoContent)
+        cx.containers.start_with(&input.id, input.host_config).await.map(|()| NoContent)
     }
 }
 
@@ -60,9 +71,11 @@ pub struct StopInput {
     signal: Option<String>,
 }
 
+const HOW: &[Param] = &[integer("t"), text("signal").since(42)];
+
 impl StopInput {
     fn decode(rq: &Request) -> Result<Self> {
-        let signal = rq.query().text("signal").filter(|_| rq.api().since(42)).map(str::to_owned);
+        let signal = rq.query().text("signal").map(str::to_owned);
         Ok(Self { id: rq.path("id")?, timeout: rq.query().integer("t")?, signal })
     }
     fn how(&self) -> Result<StopOptions> {
@@ -71,7 +84,7 @@ impl StopInput {
 }
 
 impl Endpoint for Stop {
-    const ROW: Row = Row::post("/containers/{id}/stop", "container.stop");
+    const ROW: Row = Row::post("/containers/{id}/stop", "container.stop").query(HOW).refusals(&[304]);
     type Input = StopInput;
     type Output = NoContent;
 
@@ -87,7 +100,7 @@ impl Endpoint for Stop {
 }
 
 impl Endpoint for Restart {
-    const ROW: Row = Row::post("/containers/{id}/restart", "container.restart");
+    const ROW: Row = Row::post("/containers/{id}/restart", "container.restart").query(HOW).refusals(&[500]);
     type Input = StopInput;
     type Output = NoContent;
 

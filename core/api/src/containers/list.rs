@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Cx,
+    contract::{filters, flag, integer, text},
     endpoint::{Endpoint, Row},
     filters::Filters,
     reply::Json,
@@ -31,17 +32,17 @@ pub struct Input {
 }
 
 impl Endpoint for List {
-    const ROW: Row = Row::get("/containers/json", "container.list");
+    const ROW: Row = Row::get("/containers/json", "container.list")
+        .query(&[flag("all"), integer("limit"), flag("size"), filters(&KEYS), text("since").until(24), text("before").until(24)])
+        .refusals(&[404]);
     type Input = Input;
     type Output = Json<Vec<ContainerSummary>>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        let mut filters = rq.filters(&KEYS)?;
-        if rq.api().before(24) {
-            for key in ["since", "before"] {
-                if let Some(name) = rq.query().text(key) {
-                    filters.add(key, name);
-                }
+        let mut filters = rq.filters()?;
+        for key in ["since", "before"] {
+            if let Some(name) = rq.query().text(key) {
+                filters.add(key, name);
             }
         }
         let limit = rq.query().integer("limit")?.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
@@ -57,7 +58,7 @@ impl Endpoint for List {
 
 /// The summaries of these containers.
 pub async fn summaries(cx: &Cx, selected: Vec<ContainerView>, size: bool, api: ApiVersion) -> Result<Vec<ContainerSummary>> {
-    let now = Timestamp::now();
+    let at = summary::Glance { now: Timestamp::now(), bridge: cx.containers.bridge_id(), version: api };
     // Many containers share few images.
     let mut current: HashMap<String, Option<Digest>> = HashMap::new();
     let mut list = Vec::with_capacity(selected.len());
@@ -77,7 +78,7 @@ pub async fn summaries(cx: &Cx, selected: Vec<ContainerView>, size: bool, api: A
         };
         // The name as given, unless it means another image by now.
         let image = if id.as_ref() == Some(&view.spec.image) { name.clone() } else { view.spec.image.to_string() };
-        list.push(summary::shape(&view, image, sizes, now, api));
+        list.push(summary::shape(&view, &at, image, sizes));
     }
     Ok(list)
 }

@@ -2,10 +2,11 @@
 
 use crate::{
     Cx, authz,
+    contract::{Answer, flag, text},
     endpoint::{Endpoint, Row},
     reply::{Response, streaming},
     request::Request,
-    stream::{Channel, body, content_type, message},
+    stream::{Channel, STREAM, body, content_type, message},
 };
 use futures_util::StreamExt as _;
 use serde::Serialize;
@@ -33,7 +34,20 @@ pub struct Input {
 }
 
 impl Endpoint for Logs {
-    const ROW: Row = Row::get("/containers/{id}/logs", "container.logs");
+    const ROW: Row = Row::get("/containers/{id}/logs", "container.logs")
+        .query(&[
+            flag("stdout"),
+            flag("stderr"),
+            flag("follow"),
+            flag("timestamps"),
+            flag("details"),
+            text("since"),
+            text("until").since(35),
+            text("tail"),
+            text("format").since(54),
+        ])
+        .answers(&[Answer::bytes(STREAM)])
+        .refusals(&[501]);
     type Input = Input;
     type Output = Response;
 
@@ -43,7 +57,7 @@ impl Endpoint for Logs {
         if !flag("stdout") && !flag("stderr") {
             return Err(Error::invalid("must specify at least one of 'stdout' or 'stderr'"));
         }
-        if let Some(format) = query.text("format").filter(|_| api.since(54)) {
+        if let Some(format) = query.text("format") {
             return Err(Error::not_implemented(format!("logs in another format than text are not supported: {format}")));
         }
         let now = Timestamp::now();
@@ -54,7 +68,7 @@ impl Endpoint for Logs {
             stdout: flag("stdout"),
             stderr: flag("stderr"),
             since: moment("since")?,
-            until: if api.since(35) { moment("until")? } else { None },
+            until: moment("until")?,
             // `all`, and everything else that is no number, means all.
             tail: query.text("tail").and_then(|t| t.parse().ok()),
             follow: flag("follow"),

@@ -7,7 +7,7 @@ pub mod changes;
 pub mod commit;
 pub mod create;
 
-mod defaults;
+pub(crate) mod defaults;
 pub mod export;
 pub mod inspect;
 pub mod kill;

@@ -11,8 +11,9 @@ use wharf_engine::containers::ContainerView;
 /// Names of the networks that every engine has; their containers get no extra aliases.
 const PREDEFINED: [&str; 3] = ["bridge", "host", "none"];
 
-/// Endpoints by network name: what was asked for, filled with what it got.
-pub fn endpoints(view: &ContainerView) -> BTreeMap<String, EndpointSettings> {
+/// Endpoints by network name: what was asked for, filled with what it got. `bridge` is the id of the default network, which a
+/// container knows from its first start on.
+pub fn endpoints(view: &ContainerView, bridge: Option<&str>) -> BTreeMap<String, EndpointSettings> {
     let mode = view.spec.host_config.network_mode.as_str();
     if view.spec.network_container().is_some() {
         return BTreeMap::new();
@@ -31,13 +32,15 @@ pub fn endpoints(view: &ContainerView) -> BTreeMap<String, EndpointSettings> {
         settings.ip_address = endpoint.address.to_string();
         settings.ip_prefix_len = endpoint.prefix_len;
         settings.mac_address = endpoint.mac.to_string();
+    } else if let Some(id) = bridge.filter(|_| main == "bridge" && view.state.was_launched()) {
+        id.clone_into(&mut settings.network_id);
     }
     endpoints
 }
 
 /// `NetworkSettings` of inspect, as `version` has it.
-pub fn settings(view: &ContainerView, sandbox: &Path, version: ApiVersion) -> NetworkSettings {
-    let mut networks = endpoints(view);
+pub fn settings(view: &ContainerView, sandbox: &Path, bridge: Option<&str>, version: ApiVersion) -> NetworkSettings {
+    let mut networks = endpoints(view, bridge);
     if version.before(45) {
         for (_, endpoint) in networks.iter_mut().filter(|(name, _)| !PREDEFINED.contains(&name.as_str())) {
             let aliases = endpoint.aliases.get_or_insert_default();
@@ -48,8 +51,10 @@ pub fn settings(view: &ContainerView, sandbox: &Path, version: ApiVersion) -> Ne
             }
         }
     }
-    let mut settings = NetworkSettings { ports: ports(view), ..NetworkSettings::default() };
-    if view.state.pid > 0 {
+    let ports = (version.since(21) || view.state.running && view.spec.network_container().is_none()).then(|| ports(view));
+    let mut settings = NetworkSettings { ports, ..NetworkSettings::default() };
+    // A network that is another container's is told of there.
+    if view.state.pid > 0 && view.spec.network_container().is_none() {
         settings.sandbox_id = view.id().to_string();
         settings.sandbox_key = sandbox.display().to_string();
     }
@@ -70,7 +75,7 @@ pub fn settings(view: &ContainerView, sandbox: &Path, version: ApiVersion) -> Ne
         settings.ipv6_gateway = Some(bridge.ipv6_gateway);
         settings.mac_address = Some(bridge.mac_address);
     }
-    settings.networks = networks;
+    settings.networks = version.since(21).then_some(networks);
     settings
 }
 
@@ -94,22 +99,26 @@ pub fn parse_port(text: &str) -> Option<(u16, u16, &str)> {
 mod tests {
     use super::*;
     use crate::testing::{running, view};
+    use wharf_engine::containers::ContainerState;
 
     #[test]
     fn a_running_container_has_an_address_and_a_stopped_one_has_the_network_only() {
-        let up = endpoints(&running());
+        let up = endpoints(&running(), None);
         assert_eq!((up.len(), up["bridge"].ip_address.as_str(), up["bridge"].ip_prefix_len), (1, "172.17.0.2", 16));
-        let down = endpoints(&view());
+        let down = endpoints(&view(), Some("b"));
         assert_eq!(down["bridge"], EndpointSettings::default());
+        let state = ContainerState { started_at: running().state.started_at, ..ContainerState::default() };
+        let stopped = ContainerView { state: state.into(), ..view() };
+        assert_eq!(endpoints(&stopped, Some("b"))["bridge"].network_id, "b");
     }
 
     #[test]
     fn older_versions_repeat_the_bridge_at_the_top() {
-        let old = settings(&running(), Path::new("/run/wharf/netns/a"), ApiVersion::new(1, 51));
+        let old = settings(&running(), Path::new("/run/wharf/netns/a"), None, ApiVersion::new(1, 51));
         assert_eq!((old.ip_address.as_deref(), old.bridge.as_deref()), (Some("172.17.0.2"), Some("")));
         let v = serde_json::to_value(&old).unwrap();
         assert!(v.as_object().unwrap()["SecondaryIPAddresses"].is_null());
-        assert!(settings(&running(), Path::new("/run/wharf/netns/a"), ApiVersion::new(1, 52)).ip_address.is_none());
+        assert!(settings(&running(), Path::new("/run/wharf/netns/a"), None, ApiVersion::new(1, 52)).ip_address.is_none());
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub struct Input {
 }
 
 impl Endpoint for Pause {
-    const ROW: Row = Row::post("/containers/{id}/pause", "container.pause");
+    const ROW: Row = Row::post("/containers/{id}/pause", "container.pause").refusals(&[409]);
     type Input = Input;
     type Output = NoContent;
 
@@ -37,7 +37,7 @@ impl Endpoint for Pause {
 }
 
 impl Endpoint for Unpause {
-    const ROW: Row = Row::post("/containers/{id}/unpause", "container.unpause");
+    const ROW: Row = Row::post("/containers/{id}/unpause", "container.unpause").refusals(&[500]);
     type Input = Input;
     type Output = NoContent;
 

@@ -2,6 +2,7 @@
 
 use crate::{
     Cx,
+    contract::filters,
     endpoint::{Endpoint, Row},
     filters::Filters,
     reply::Json,
@@ -21,12 +22,12 @@ pub struct Input {
 }
 
 impl Endpoint for Prune {
-    const ROW: Row = Row::post("/containers/prune", "container.prune").since(25);
+    const ROW: Row = Row::post("/containers/prune", "container.prune").since(25).query(&[filters(&["label", "label!", "until"])]);
     type Input = Input;
     type Output = Json<PruneResponse>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        let filters = rq.filters(&["label", "label!", "until"])?;
+        let filters = rq.filters()?;
         let until = filters.until(Timestamp::now())?;
         Ok(Input { filters, until })
     }

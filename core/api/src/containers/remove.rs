@@ -2,6 +2,7 @@
 
 use crate::{
     Cx, authz,
+    contract::flag,
     endpoint::{Endpoint, Row},
     reply::NoContent,
     request::Request,
@@ -23,7 +24,7 @@ pub struct Input {
 }
 
 impl Endpoint for Remove {
-    const ROW: Row = Row::delete("/containers/{id}", "container.remove");
+    const ROW: Row = Row::delete("/containers/{id}", "container.remove").query(&[flag("force"), flag("v"), flag("link")]).refusals(&[409]);
     type Input = Input;
     type Output = NoContent;
 

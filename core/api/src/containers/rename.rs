@@ -2,6 +2,7 @@
 
 use crate::{
     Cx, authz,
+    contract::text,
     endpoint::{Endpoint, Row},
     reply::NoContent,
     request::Request,
@@ -20,7 +21,7 @@ pub struct Input {
 }
 
 impl Endpoint for Rename {
-    const ROW: Row = Row::post("/containers/{id}/rename", "container.rename");
+    const ROW: Row = Row::post("/containers/{id}/rename", "container.rename").query(&[text("name").required()]).refusals(&[409]);
     type Input = Input;
     type Output = NoContent;
 

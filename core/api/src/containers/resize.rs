@@ -2,12 +2,12 @@
 
 use crate::{
     Cx, authz,
+    contract::{Param, integer},
     endpoint::{Endpoint, Row},
     query::Query,
     reply::Empty,
     request::Request,
 };
-use http::StatusCode;
 use serde::Serialize;
 use wharf_spi::authz::Target;
 use wharf_types::{Error, Result};
@@ -21,6 +21,9 @@ pub struct Input {
     pub height: u16,
     pub width: u16,
 }
+
+/// The size in character cells.
+pub const SIZE: &[Param] = &[integer("h").required(), integer("w").required()];
 
 impl Input {
     /// Reads the path and `h` and `w`; both are required.
@@ -36,9 +39,9 @@ fn cells(query: &Query, name: &str, what: &str) -> Result<u16> {
 }
 
 impl Endpoint for Resize {
-    const ROW: Row = Row::post("/containers/{id}/resize", "container.resize");
+    const ROW: Row = Row::post("/containers/{id}/resize", "container.resize").query(SIZE).refusals(&[409]);
     type Input = Input;
-    type Output = Empty;
+    type Output = Empty<200>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Input::decode(&rq)
@@ -46,7 +49,7 @@ impl Endpoint for Resize {
     fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
         authz::container(cx, &input.id)
     }
-    async fn execute(cx: &Cx, input: Input) -> Result<Empty> {
-        cx.containers.resize(&input.id, input.height, input.width).await.map(|()| Empty(StatusCode::OK))
+    async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
+        cx.containers.resize(&input.id, input.height, input.width).await.map(|()| Empty)
     }
 }

@@ -42,6 +42,8 @@ pub struct Selection {
     ancestors: Option<BTreeSet<Digest>>,
     before: Option<ContainerId>,
     since: Option<ContainerId>,
+    /// The id of the default network.
+    bridge: Option<String>,
     tasks_only: bool,
     stopped_too: bool,
 }
@@ -56,7 +58,8 @@ impl Selection {
         let ancestor = |name: &String| images.get(name).ok().map(|i| i.id.clone());
         let (before, since) = (container("before")?, container("since")?);
         let ancestors = filters.has("ancestor").then(|| filters.get("ancestor").iter().filter_map(ancestor).collect());
-        Self::checked(filters, all).map(|s| Self { before, since, ancestors, ..s })
+        let bridge = containers.bridge_id().map(str::to_owned);
+        Self::checked(filters, all).map(|s| Self { before, since, ancestors, bridge, ..s })
     }
 
     fn checked(filters: Filters, all: bool) -> Result<Self> {
@@ -76,6 +79,7 @@ impl Selection {
             ancestors: None,
             before: None,
             since: None,
+            bridge: None,
             tasks_only: filters.flag("is-task")?.unwrap_or(false),
             stopped_too: all || ["status", "before", "since"].into_iter().any(|k| filters.has(k)),
             filters,
@@ -106,7 +110,8 @@ impl Selection {
             && f.exact("status", c.state.status().as_str())
             && (!f.has("volume") || c.spec.mounts.iter().any(|m| f.exact("volume", &m.name) || f.exact("volume", &m.destination)))
             && self.ancestors.as_ref().is_none_or(|ids| ids.contains(&c.spec.image))
-            && (!f.has("network") || networks::endpoints(c).iter().any(|(name, e)| self.network(name, &e.network_id)))
+            && (!f.has("network")
+                || networks::endpoints(c, self.bridge.as_deref()).iter().any(|(name, e)| self.network(name, &e.network_id)))
             && has_port(&self.expose, config.exposed_ports.keys())
             && has_port(&self.publish, c.spec.host_config.port_bindings.keys())
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     Cx, authz,
+    contract::{Answer, flag},
     endpoint::{Endpoint, Row},
     reply::{JSON, Response, streaming},
     request::Request,
@@ -16,7 +17,7 @@ use wharf_api_types::{
 };
 use wharf_engine::stats::Sampler;
 use wharf_spi::authz::Target;
-use wharf_types::{Error, Result};
+use wharf_types::{Error, Result, Timestamp};
 
 /// Between two samples.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -34,14 +35,17 @@ pub struct Input {
 }
 
 impl Endpoint for Stats {
-    const ROW: Row = Row::get("/containers/{id}/stats", "container.stats").since(17);
+    const ROW: Row = Row::get("/containers/{id}/stats", "container.stats")
+        .since(17)
+        .query(&[flag("stream"), flag("one-shot").since(41)])
+        .answers(&[Answer::lines::<Shape>(&[JSON])]);
     type Input = Input;
     type Output = Response;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         let (query, api) = (rq.query(), rq.api());
         let stream = query.flag_or_true("stream");
-        let one_shot = api.since(41) && query.flag("one-shot");
+        let one_shot = query.flag("one-shot");
         if stream && one_shot {
             return Err(Error::invalid("cannot have stream=true and one-shot=true"));
         }
@@ -97,7 +101,9 @@ fn shape(mut stats: Shape, version: ApiVersion) -> Shape {
     if version.before(52) {
         stats.os_type.clear();
     }
-    if version.before(21) {
+    // One that does not run had a name and no network; one that runs had no name.
+    if version.before(21) && stats.read != Timestamp::ZERO.to_string() {
+        (stats.name, stats.id) = (String::new(), String::new());
         stats.network = Some(std::mem::take(&mut stats.networks).into_values().fold(NetworkStats::default(), |a, b| NetworkStats {
             rx_bytes: a.rx_bytes + b.rx_bytes,
             rx_packets: a.rx_packets + b.rx_packets,
@@ -121,6 +127,8 @@ mod tests {
         let interface = NetworkStats { rx_bytes: 1, tx_dropped: 2, ..NetworkStats::default() };
         let stats = Shape {
             read: "0001-01-01T00:00:00Z".to_owned(),
+            name: "/web".to_owned(),
+            id: "a".to_owned(),
             os_type: "linux".to_owned(),
             networks: ["eth0", "eth1"].map(|n| (n.to_owned(), interface.clone())).into(),
             ..Shape::default()
@@ -128,7 +136,9 @@ mod tests {
         insta::assert_json_snapshot!("stats_1_52", shape(stats.clone(), ApiVersion::new(1, 52)));
         let older = shape(stats.clone(), ApiVersion::new(1, 21));
         assert!(older.os_type.is_empty() && older.networks.len() == 2 && older.network.is_none());
-        let oldest = shape(stats, ApiVersion::new(1, 20));
+        let idle = shape(stats.clone(), ApiVersion::new(1, 20));
+        assert!(idle.network.is_none());
+        let oldest = shape(Shape { read: "2026-01-01T00:00:00Z".to_owned(), ..stats }, ApiVersion::new(1, 20));
         let sum = oldest.network.unwrap();
         assert_eq!((oldest.networks.len(), sum.rx_bytes, sum.tx_dropped), (0, 2, 4));
     }

@@ -8,8 +8,19 @@ use wharf_api_types::{
 use wharf_engine::containers::ContainerView;
 use wharf_types::Timestamp;
 
+/// What is the same for all summaries of a list.
+pub struct Glance<'a> {
+    /// When they are made.
+    pub now: Timestamp,
+    /// The id of the default network.
+    pub bridge: Option<&'a str>,
+    /// For whom.
+    pub version: ApiVersion,
+}
+
 /// The summary of `view`; `image` is the name to show, `sizes` those of its own and of all layers.
-pub fn shape(view: &ContainerView, image: String, sizes: Option<(u64, u64)>, now: Timestamp, version: ApiVersion) -> ContainerSummary {
+pub fn shape(view: &ContainerView, at: &Glance<'_>, image: String, sizes: Option<(u64, u64)>) -> ContainerSummary {
+    let &Glance { now, bridge, version } = at;
     let spec = &view.spec;
     let (size_rw, size_root_fs) = sizes.unwrap_or_default();
     ContainerSummary {
@@ -33,7 +44,7 @@ pub fn shape(view: &ContainerView, image: String, sizes: Option<(u64, u64)>, now
             status: view.state.health_word().to_owned(),
             failing_streak: view.state.health.as_ref().map_or(0, |h| h.failing_streak),
         }),
-        network_settings: NetworkSettingsSummary { networks: networks::endpoints(view) },
+        network_settings: NetworkSettingsSummary { networks: networks::endpoints(view, bridge) },
         mounts: spec.mounts.clone(),
     }
 }
@@ -76,9 +87,10 @@ mod tests {
 
     #[test]
     fn summary_shapes() {
-        let newest = shape(&running(), "busybox".to_owned(), Some((1, 2)), now(), ApiVersion::new(1, 52));
+        let at = |minor| Glance { now: now(), bridge: None, version: ApiVersion::new(1, minor) };
+        let newest = shape(&running(), &at(52), "busybox".to_owned(), Some((1, 2)));
         insta::assert_json_snapshot!("summary_1_52_running", newest);
-        let older = shape(&view(), "busybox".to_owned(), None, now(), ApiVersion::new(1, 41));
+        let older = shape(&view(), &at(41), "busybox".to_owned(), None);
         insta::assert_json_snapshot!("summary_1_41_created", older);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Cx, authz,
+    contract::text,
     endpoint::{Endpoint, Row},
     reply::Json,
     request::Request,
@@ -21,7 +22,7 @@ pub struct Input {
 }
 
 impl Endpoint for Top {
-    const ROW: Row = Row::get("/containers/{id}/top", "container.top");
+    const ROW: Row = Row::get("/containers/{id}/top", "container.top").query(&[text("ps_args")]).refusals(&[409, 500]);
     type Input = Input;
     type Output = Json<TopResponse>;
 

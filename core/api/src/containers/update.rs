@@ -22,7 +22,7 @@ pub struct Input {
 }
 
 impl Endpoint for Update {
-    const ROW: Row = Row::post("/containers/{id}/update", "container.update").since(22);
+    const ROW: Row = Row::post("/containers/{id}/update", "container.update").since(22).json::<HostConfig>().refusals(&[409, 500]);
     type Input = Input;
     type Output = Json<UpdateResponse>;
 

@@ -5,6 +5,7 @@
 
 use crate::{
     Cx, authz,
+    contract::{Answer, word},
     endpoint::{Endpoint, Row},
     reply::{IntoReply as _, JSON, Json, Response, streaming},
     request::Request,
@@ -33,13 +34,15 @@ pub struct Input {
 }
 
 impl Endpoint for Wait {
-    const ROW: Row = Row::post("/containers/{id}/wait", "container.wait");
+    const ROW: Row = Row::post("/containers/{id}/wait", "container.wait")
+        .query(&[word("condition", &["not-running", "next-exit", "removed"]).since(30)])
+        .answers(&[Answer::json::<WaitResponse>(200)]);
     const OUTLIVES_CLIENT: bool = false;
     type Input = Input;
     type Output = Response;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        let condition = rq.query().text("condition").filter(|_| rq.api().since(30)).unwrap_or("not-running").to_owned();
+        let condition = rq.query().text("condition").unwrap_or("not-running").to_owned();
         parse(&condition)?;
         Ok(Input { id: rq.path("id")?, condition, api: rq.api() })
     }

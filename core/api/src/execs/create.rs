@@ -21,7 +21,7 @@ pub struct Input {
 }
 
 impl Endpoint for Create {
-    const ROW: Row = Row::post("/containers/{id}/exec", "exec.create");
+    const ROW: Row = Row::post("/containers/{id}/exec", "exec.create").json::<ExecCreate>().refusals(&[409, 500]);
     type Input = Input;
     type Output = Created<IdResponse>;
 

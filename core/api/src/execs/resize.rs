@@ -2,12 +2,11 @@
 
 use crate::{
     Cx, authz,
-    containers::resize::Input,
+    containers::resize::{Input, SIZE},
     endpoint::{Endpoint, Row},
     reply::Empty,
     request::Request,
 };
-use http::StatusCode;
 use wharf_spi::authz::Target;
 use wharf_types::Result;
 
@@ -15,9 +14,9 @@ use wharf_types::Result;
 pub struct Resize;
 
 impl Endpoint for Resize {
-    const ROW: Row = Row::post("/exec/{id}/resize", "exec.resize");
+    const ROW: Row = Row::post("/exec/{id}/resize", "exec.resize").query(SIZE).refusals(&[409]);
     type Input = Input;
-    type Output = Empty;
+    type Output = Empty<200>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Input::decode(&rq)
@@ -25,7 +24,7 @@ impl Endpoint for Resize {
     fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
         authz::exec(cx, &input.id)
     }
-    async fn execute(cx: &Cx, input: Input) -> Result<Empty> {
-        cx.execs.resize(&input.id, input.height, input.width).await.map(|()| Empty(StatusCode::OK))
+    async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
+        cx.execs.resize(&input.id, input.height, input.width).await.map(|()| Empty)
     }
 }

@@ -2,14 +2,14 @@
 
 use crate::{
     Cx, authz,
+    contract::Answer,
     detach::{self, Scanner},
     endpoint::{Endpoint, Row},
     hijack::{Client, Hijack, Input as Stdin, Streams},
     reply::{Empty, IntoReply as _, Response},
     request::Request,
-    stream::content_type,
+    stream::{STREAM, content_type},
 };
-use http::StatusCode;
 use serde::Serialize;
 use wharf_api_types::{ApiVersion, exec::ExecStart};
 use wharf_spi::authz::Target;
@@ -29,7 +29,10 @@ pub struct Input {
 }
 
 impl Endpoint for Start {
-    const ROW: Row = Row::post("/exec/{id}/start", "exec.start");
+    const ROW: Row = Row::post("/exec/{id}/start", "exec.start")
+        .json::<ExecStart>()
+        .answers(&[Answer::bytes(STREAM), Answer::empty(101)])
+        .refusals(&[409]);
     type Input = Input;
     type Output = Response;
 
@@ -51,7 +54,7 @@ impl Endpoint for Start {
         let prepared = cx.execs.prepare(&id, start).await?;
         if detached {
             prepared.run().await?;
-            return Ok(Empty(StatusCode::OK).into_reply());
+            return Ok(Empty::<200>.into_reply());
         }
         let (tty, execs) = (prepared.tty, cx.execs.clone());
         let input = match (exec.config.attach_stdin, tty) {

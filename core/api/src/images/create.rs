@@ -2,6 +2,7 @@
 
 use crate::{
     Cx,
+    contract::{Answer, list, text},
     endpoint::{Endpoint, Row},
     reply::{JSON, Response, streaming},
     request::Request,
@@ -28,7 +29,19 @@ pub struct Input {
 }
 
 impl Endpoint for Create {
-    const ROW: Row = Row::post("/images/create", "image.create");
+    const ROW: Row = Row::post("/images/create", "image.create")
+        .query(&[
+            text("fromImage"),
+            text("fromSrc"),
+            text("repo"),
+            text("tag"),
+            text("message"),
+            list("changes"),
+            text("platform").since(32),
+        ])
+        .archive()
+        .answers(&[Answer::lines::<Progress>(&[JSON])])
+        .refusals(&[404, 501]);
     type Input = Input;
     type Output = Response;
 
@@ -49,7 +62,7 @@ impl Endpoint for Create {
             reference: query.text("repo").map(|repo| join(repo, query.text("tag"))),
             message: text("message").unwrap_or_default(),
             changes: query.all("changes"),
-            platform: text("platform").filter(|_| rq.api().since(32)),
+            platform: text("platform"),
             archive: Box::new(rq.into_reader()),
         })
     }

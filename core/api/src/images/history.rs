@@ -1,16 +1,18 @@
 //! `GET /images/{name}/history`.
 
+use super::platform;
 use crate::{
     Cx, authz,
+    contract::json,
     endpoint::{Endpoint, Row},
     reply::Json,
     request::Request,
 };
 use serde::Serialize;
-use wharf_api_types::image::HistoryItem;
+use wharf_api_types::image::{HistoryItem, OciPlatform};
 use wharf_images::Step;
 use wharf_spi::authz::Target;
-use wharf_types::{Error, Result, Timestamp};
+use wharf_types::{Result, Timestamp};
 
 /// Lists the steps of an image, newest first.
 pub struct History;
@@ -18,24 +20,22 @@ pub struct History;
 #[derive(Serialize)]
 pub struct Input {
     name: String,
+    platform: Option<OciPlatform>,
 }
 
 impl Endpoint for History {
-    const ROW: Row = Row::get("/images/{name}/history", "image.history");
+    const ROW: Row = Row::get("/images/{name}/history", "image.history").query(&[json::<OciPlatform>("platform").since(48)]);
     type Input = Input;
     type Output = Json<Vec<HistoryItem>>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        if let Some(platform) = rq.query().text("platform").filter(|_| rq.api().since(48)) {
-            return Err(Error::not_implemented(format!("the history of one platform of an image is not supported yet: {platform}")));
-        }
-        Ok(Input { name: rq.path("name")? })
+        Ok(Input { name: rq.path("name")?, platform: platform::one(&rq)? })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
         authz::image(cx, &input.name)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let (_, steps) = cx.images.history(&input.name)?;
+        let (_, steps) = cx.images.history(&input.name, &platform::meant(&input.platform)?)?;
         Ok(Json(steps.into_iter().map(shape).collect()))
     }
 }

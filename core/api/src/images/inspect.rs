@@ -1,48 +1,55 @@
 //! `GET /images/{name}/json`.
 
+use super::platform;
 use crate::{
     Cx, authz,
+    containers::inspect::ON_BUILD_LEFT_OUT,
+    contract::{flag, json},
     endpoint::{Endpoint, Row},
     reply::Json,
     request::Request,
 };
 use serde::Serialize;
+use serde_json::Value;
 use wharf_api_types::{
     ApiVersion,
     container::Config,
-    image::{ImageInspect, ImageMetadata, ImageRunConfig, RootFs},
+    image::{ImageInspect, ImageMetadata, OciPlatform, RootFs},
     inspect::GraphDriver,
 };
 use wharf_engine::images::Image;
 use wharf_spi::authz::Target;
 use wharf_types::{Error, Result, Timestamp};
 
-/// Describes one image.
+/// Describes one image. There is one manifest per image here, so `manifests` adds nothing, as in Docker's own store of this kind.
 pub struct Inspect;
 
 #[derive(Serialize)]
 pub struct Input {
     name: String,
+    platform: Option<OciPlatform>,
     #[serde(skip)]
     api: ApiVersion,
 }
 
 impl Endpoint for Inspect {
-    const ROW: Row = Row::get("/images/{name}/json", "image.inspect");
+    const ROW: Row =
+        Row::get("/images/{name}/json", "image.inspect").query(&[json::<OciPlatform>("platform").since(49), flag("manifests").since(48)]);
     type Input = Input;
     type Output = Json<ImageInspect>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        if let Some(platform) = rq.query().text("platform").filter(|_| rq.api().since(49)) {
-            return Err(Error::not_implemented(format!("inspecting one platform of an image is not supported yet: {platform}")));
+        let platform = platform::one(&rq)?;
+        if platform.is_some() && rq.query().flag("manifests") {
+            return Err(Error::invalid("conflicting options: manifests and platform options cannot both be set"));
         }
-        Ok(Input { name: rq.path("name")?, api: rq.api() })
+        Ok(Input { name: rq.path("name")?, platform, api: rq.api() })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
         authz::image(cx, &input.name)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let image = cx.images.get(&input.name)?;
+        let image = cx.images.get_for(&input.name, &platform::meant(&input.platform)?)?;
         let mut inspect = shape(&image, input.api)?;
         let (name, data) = cx.images.graph_data(&image);
         inspect.graph_driver = Some(GraphDriver { data, name });
@@ -65,7 +72,7 @@ fn shape(image: &Image, version: ApiVersion) -> Result<ImageInspect> {
         created: created.map(|t| t.to_string()),
         docker_version: text(""),
         author: text(&image.config.author),
-        config: if version.before(50) { ImageRunConfig::Full(serde_json::from_value(run)?) } else { ImageRunConfig::Oci(run) },
+        config: if version.before(50) { every_field(&serde_json::from_value(run)?, version)? } else { run },
         architecture: image.config.architecture.clone(),
         variant: image.config.variant.clone(),
         os: image.os().to_owned(),
@@ -81,8 +88,21 @@ fn shape(image: &Image, version: ApiVersion) -> Result<ImageInspect> {
         },
         virtual_size: version.before(44).then_some(image.size.cast_signed()),
         container: version.before(45).then(String::new),
-        container_config: version.before(45).then(Config::default),
+        container_config: version.before(45).then(|| every_field(&Config::default(), version)).transpose()?,
     })
+}
+
+/// A container's `Config` as images showed it: no labels are null.
+fn every_field(config: &Config, version: ApiVersion) -> Result<Value> {
+    let mut fields = serde_json::to_value(config)?;
+    let mut show_null = |name: &str| drop(fields.as_object_mut().map(|f| f.insert(name.to_owned(), Value::Null)));
+    if config.labels.is_empty() {
+        show_null("Labels");
+    }
+    if version.before(ON_BUILD_LEFT_OUT) && config.on_build.is_empty() {
+        show_null("OnBuild");
+    }
+    Ok(fields)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::select::{KEYS, Selection, created, is_intermediate};
 use crate::{
     Cx,
+    contract::{filters, flag, text},
     endpoint::{Endpoint, Row},
     filters::Filters,
     reply::Json,
@@ -15,10 +16,10 @@ use std::{
 };
 use wharf_api_types::{ApiVersion, image::ImageSummary};
 use wharf_engine::images::Image;
-use wharf_types::{Digest, Result, Timestamp};
+use wharf_types::{Digest, Error, Result, Timestamp};
 
-/// Lists images, newest first. `manifests` and `identity` concern stores with several platforms per image; this one has none
-/// of either to show.
+/// Lists images, newest first. `manifests` and `identity` are of stores with several manifests per image; in this one they add
+/// nothing, as in Docker's own store of this kind. `RepoDigests` come with and without `digests`.
 pub struct List;
 
 #[derive(Serialize)]
@@ -31,17 +32,29 @@ pub struct Input {
 }
 
 impl Endpoint for List {
-    const ROW: Row = Row::get("/images/json", "image.list");
+    const ROW: Row = Row::get("/images/json", "image.list")
+        .query(&[
+            flag("all"),
+            filters(&KEYS),
+            flag("shared-size").since(42),
+            flag("manifests").since(47),
+            flag("identity").since(54),
+            text("filter").until(41),
+        ])
+        .refusals(&[404]);
     type Input = Input;
     type Output = Json<Vec<ImageSummary>>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         let (query, api) = (rq.query(), rq.api());
-        let mut filters = rq.filters(&KEYS)?;
-        if let Some(pattern) = query.text("filter").filter(|_| api.before(41)) {
+        if query.flag("identity") && !query.flag("manifests") {
+            return Err(Error::invalid("conflicting options: identity requires manifests"));
+        }
+        let mut filters = rq.filters()?;
+        if let Some(pattern) = query.text("filter") {
             filters.add("reference", pattern);
         }
-        Ok(Input { all: query.flag("all"), shared_size: api.since(42) && query.flag("shared-size"), filters, api })
+        Ok(Input { all: query.flag("all"), shared_size: query.flag("shared-size"), filters, api })
     }
 
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

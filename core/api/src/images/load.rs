@@ -1,7 +1,9 @@
 //! `POST /images/load`.
 
+use super::platform;
 use crate::{
     Cx,
+    contract::{Answer, flag, json_list},
     endpoint::{Endpoint, Row},
     reply::{JSON, Response, streaming},
     request::Request,
@@ -11,9 +13,9 @@ use futures_util::{StreamExt as _, future::ready};
 use serde::Serialize;
 use tokio::io::AsyncRead;
 use tokio_stream::wrappers::ReceiverStream;
-use wharf_api_types::image::{Progress, ProgressDetail};
+use wharf_api_types::image::{OciPlatform, Progress, ProgressDetail};
 use wharf_engine::images::ImageProgress;
-use wharf_types::{Error, Result};
+use wharf_types::Result;
 
 /// Loads the images of an archive.
 pub struct Load;
@@ -21,24 +23,27 @@ pub struct Load;
 #[derive(Serialize)]
 pub struct Input {
     quiet: bool,
+    platforms: Vec<OciPlatform>,
     #[serde(skip)]
     archive: Box<dyn AsyncRead + Send + Unpin>,
 }
 
 impl Endpoint for Load {
-    const ROW: Row = Row::post("/images/load", "image.load");
+    const ROW: Row = Row::post("/images/load", "image.load")
+        .query(&[flag("quiet"), json_list::<OciPlatform>("platform").since(48)])
+        .archive()
+        .answers(&[Answer::lines::<Progress>(&[JSON])]);
     type Input = Input;
     type Output = Response;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        if let Some(platform) = rq.query().text("platform").filter(|_| rq.api().since(48)) {
-            return Err(Error::not_implemented(format!("loading one platform of an image is not supported yet: {platform}")));
-        }
-        Ok(Input { quiet: rq.query().flag_or_true("quiet"), archive: Box::new(rq.into_reader()) })
+        let platforms = platform::archived(&rq)?;
+        platform::meant(&platforms)?;
+        Ok(Input { quiet: rq.query().flag_or_true("quiet"), platforms, archive: Box::new(rq.into_reader()) })
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
-        let Input { quiet, archive } = input;
-        let steps = ReceiverStream::new(cx.images.load(archive));
+        let Input { quiet, platforms, archive } = input;
+        let steps = ReceiverStream::new(cx.images.load(archive, platform::meant(&platforms)?));
         let shown = steps.filter(move |s| ready(!(quiet && matches!(s, Ok(ImageProgress::Layer { .. })))));
         Ok(streaming(JSON, progress(shown.map(|step| step.map(message)))))
     }

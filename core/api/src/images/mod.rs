@@ -5,6 +5,7 @@ pub mod history;
 pub mod inspect;
 pub mod list;
 pub mod load;
+mod platform;
 pub mod prune;
 pub mod remove;
 pub mod save;

@@ -3,6 +3,7 @@
 use super::{remove, select::created};
 use crate::{
     Cx,
+    contract::filters,
     endpoint::{Endpoint, Row},
     filters::Filters,
     reply::Json,
@@ -23,12 +24,12 @@ pub struct Input {
 }
 
 impl Endpoint for Prune {
-    const ROW: Row = Row::post("/images/prune", "image.prune").since(25);
+    const ROW: Row = Row::post("/images/prune", "image.prune").since(25).query(&[filters(&["dangling", "label", "label!", "until"])]);
     type Input = Input;
     type Output = Json<ImagePrune>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        let filters = rq.filters(&["dangling", "label", "label!", "until"])?;
+        let filters = rq.filters()?;
         let dangling_only = filters.flag("dangling")?.unwrap_or(true);
         let until = filters.until(Timestamp::now())?;
         Ok(Input { filters, dangling_only, until })

@@ -1,16 +1,18 @@
 //! `DELETE /images/{name}`.
 
+use super::platform;
 use crate::{
     Cx, authz,
+    contract::{flag, json_list},
     endpoint::{Endpoint, Row},
     reply::Json,
     request::Request,
 };
 use serde::Serialize;
-use wharf_api_types::image::ImageDelete;
-use wharf_engine::images::Removed;
+use wharf_api_types::image::{ImageDelete, OciPlatform};
+use wharf_engine::images::{RemoveImage, Removed};
 use wharf_spi::authz::Target;
-use wharf_types::{Error, Result};
+use wharf_types::Result;
 
 /// Removes a reference, and the image with its last one.
 pub struct Remove;
@@ -20,24 +22,27 @@ pub struct Input {
     name: String,
     force: bool,
     noprune: bool,
+    platforms: Vec<OciPlatform>,
 }
 
 impl Endpoint for Remove {
-    const ROW: Row = Row::delete("/images/{name}", "image.remove");
+    const ROW: Row = Row::delete("/images/{name}", "image.remove")
+        .query(&[flag("force"), flag("noprune"), json_list::<OciPlatform>("platforms").since(50)])
+        .refusals(&[409]);
     type Input = Input;
     type Output = Json<Vec<ImageDelete>>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        if let Some(platforms) = rq.query().text("platforms").filter(|_| rq.api().since(50)) {
-            return Err(Error::not_implemented(format!("removing single platforms of an image is not supported yet: {platforms}")));
-        }
-        Ok(Input { name: rq.path("name")?, force: rq.query().flag("force"), noprune: rq.query().flag("noprune") })
+        let flag = |name| rq.query().flag(name);
+        let platforms = platform::all(&rq, "platforms")?;
+        Ok(Input { name: rq.path("name")?, force: flag("force"), noprune: flag("noprune"), platforms })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
         authz::image(cx, &input.name)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let removed = cx.images.remove(&input.name, input.force, input.noprune).await?;
+        let Input { name, force, noprune, platforms } = input;
+        let removed = cx.images.remove(&name, RemoveImage { force, noprune, platforms: platform::meant(&platforms)? }).await?;
         Ok(Json(removed.into_iter().map(line).collect()))
     }
 }

@@ -1,15 +1,20 @@
 //! `GET /images/get` and `GET /images/{name}/get` (`docker save`).
 
+use super::platform;
 use crate::{
     Cx, authz,
+    contract::{Answer, Param, json_list, list},
     endpoint::{Endpoint, Row},
     reply::{Response, TAR, streaming},
     request::Request,
     stream::bytes,
 };
 use serde::Serialize;
+use wharf_api_types::image::OciPlatform;
 use wharf_spi::authz::Target;
-use wharf_types::{Error, Result};
+use wharf_types::Result;
+
+const PLATFORM: Param = json_list::<OciPlatform>("platform").since(48);
 
 /// Sends the named images as one archive.
 pub struct Several;
@@ -19,13 +24,11 @@ pub struct One;
 #[derive(Serialize)]
 pub struct Input {
     names: Vec<String>,
+    platforms: Vec<OciPlatform>,
 }
 
-fn one_platform(rq: &Request) -> Result<()> {
-    match rq.query().text("platform").filter(|_| rq.api().since(48)) {
-        Some(platform) => Err(Error::not_implemented(format!("saving one platform of an image is not supported yet: {platform}"))),
-        None => Ok(()),
-    }
+async fn save(cx: &Cx, input: &Input) -> Result<Response> {
+    Ok(streaming(TAR, bytes(cx.images.save(&input.names, &platform::meant(&input.platforms)?).await?)))
 }
 
 fn targets(names: &[String], cx: &Cx) -> Vec<Target> {
@@ -33,35 +36,34 @@ fn targets(names: &[String], cx: &Cx) -> Vec<Target> {
 }
 
 impl Endpoint for Several {
-    const ROW: Row = Row::get("/images/get", "image.save");
+    const ROW: Row =
+        Row::get("/images/get", "image.save").query(&[list("names"), PLATFORM]).answers(&[Answer::bytes(&[TAR])]).refusals(&[404]);
     type Input = Input;
     type Output = Response;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        one_platform(&rq)?;
-        Ok(Input { names: rq.query().all("names") })
+        Ok(Input { names: rq.query().all("names"), platforms: platform::archived(&rq)? })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
         targets(&input.names, cx)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
-        Ok(streaming(TAR, bytes(cx.images.save(&input.names)?)))
+        save(cx, &input).await
     }
 }
 
 impl Endpoint for One {
-    const ROW: Row = Row::get("/images/{name}/get", "image.save");
+    const ROW: Row = Row::get("/images/{name}/get", "image.save").query(&[PLATFORM]).answers(&[Answer::bytes(&[TAR])]);
     type Input = Input;
     type Output = Response;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        one_platform(&rq)?;
-        Ok(Input { names: vec![rq.path("name")?] })
+        Ok(Input { names: vec![rq.path("name")?], platforms: platform::archived(&rq)? })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
         targets(&input.names, cx)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
-        Ok(streaming(TAR, bytes(cx.images.save(&input.names)?)))
+        save(cx, &input).await
     }
 }

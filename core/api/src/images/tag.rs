@@ -2,11 +2,11 @@
 
 use crate::{
     Cx, authz,
+    contract::text,
     endpoint::{Endpoint, Row},
     reply::Empty,
     request::Request,
 };
-use http::StatusCode;
 use serde::Serialize;
 use wharf_spi::authz::Target;
 use wharf_types::Result;
@@ -22,9 +22,9 @@ pub struct Input {
 }
 
 impl Endpoint for Tag {
-    const ROW: Row = Row::post("/images/{name}/tag", "image.tag");
+    const ROW: Row = Row::post("/images/{name}/tag", "image.tag").query(&[text("repo").required(), text("tag")]).refusals(&[409]);
     type Input = Input;
-    type Output = Empty;
+    type Output = Empty<201>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         let text = |name| rq.query().text(name).unwrap_or_default().to_owned();
@@ -33,7 +33,7 @@ impl Endpoint for Tag {
     fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
         authz::image(cx, &input.name)
     }
-    async fn execute(cx: &Cx, input: Input) -> Result<Empty> {
-        cx.images.tag(&input.name, &input.repo, &input.tag).await.map(|()| Empty(StatusCode::CREATED))
+    async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
+        cx.images.tag(&input.name, &input.repo, &input.tag).await.map(|()| Empty)
     }
 }

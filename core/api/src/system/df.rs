@@ -3,6 +3,7 @@
 use crate::{
     Cx,
     containers::{list as containers, select::Selection as Everything},
+    contract::{flag, words},
     endpoint::{Endpoint, Row},
     filters::Filters,
     images::list as images,
@@ -34,20 +35,20 @@ pub struct Input {
 }
 
 impl Endpoint for Df {
-    const ROW: Row = Row::get("/system/df", "system.df").since(25);
+    const ROW: Row = Row::get("/system/df", "system.df").since(25).query(&[words("type", &KINDS).since(42), flag("verbose").since(52)]);
     type Input = Input;
     type Output = Json<DiskUsage>;
 
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         let api = rq.api();
-        let mut kinds = if api.since(42) { rq.query().all("type") } else { Vec::new() };
+        let mut kinds = rq.query().all("type");
         if let Some(unknown) = kinds.iter().find(|k| !KINDS.contains(&k.as_str())) {
             return Err(Error::invalid(format!("unknown object type: {unknown}")));
         }
         if kinds.is_empty() {
             kinds = KINDS.map(str::to_owned).to_vec();
         }
-        Ok(Input { kinds, verbose: api.since(52) && rq.query().flag("verbose"), api })
+        Ok(Input { kinds, verbose: rq.query().flag("verbose"), api })
     }
 
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

@@ -3,6 +3,7 @@
 use crate::{
     Cx,
     accept::Lines,
+    contract::{Answer, filters, text},
     endpoint::{Endpoint, Row},
     filters::Filters,
     reply::{Response, streaming},
@@ -42,7 +43,10 @@ struct Format {
 }
 
 impl Endpoint for Events {
-    const ROW: Row = Row::get("/events", "system.events");
+    const ROW: Row =
+        Row::get("/events", "system.events")
+            .query(&[text("since"), text("until"), filters(&[])])
+            .answers(&[Answer::lines::<EventMessage>(&Lines::CONTENT_TYPES)]);
     type Input = Input;
     type Output = Response;
 
@@ -56,7 +60,7 @@ impl Endpoint for Events {
             return Err(Error::invalid(format!("`since` time ({since}) cannot be after `until` time ({until})")));
         }
         // Unknown keys are ignored here, unlike everywhere else.
-        let filters = Filters::parse(rq.query().text("filters").unwrap_or_default())?;
+        let filters = rq.filters()?;
         let flat = rq.api().before(52);
         let lines = if flat { Lines::Json } else { Lines::negotiate(rq.headers()) };
         Ok(Input { since, until, filters, format: Format { lines, flat } })

@@ -8,12 +8,12 @@ use crate::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use wharf_api_types::{
     ApiVersion,
     system::{CommitInfo, FirewallInfo, IndexInfo, Info as Wire, PluginsInfo, RegistryConfig, RuntimeInfo, SwarmInfo},
 };
 use wharf_engine::system::{EngineInfo, HostFacts, LimitSupport};
+use wharf_registry::Insecure;
 use wharf_types::Result;
 
 /// Describes engine and host.
@@ -47,8 +47,8 @@ impl Endpoint for Info {
 
 fn shape(engine: EngineInfo, host: &HostFacts) -> Wire {
     let [containers, running, paused, stopped] = engine.containers;
+    let security_options = security_options(&engine, host);
     let limits = &host.limits;
-    let hub = IndexInfo { name: "docker.io".to_owned(), mirrors: Vec::new(), secure: true, official: true };
     Wire {
         id: host.engine_id.clone(),
         containers,
@@ -86,34 +86,45 @@ fn shape(engine: EngineInfo, host: &HostFacts) -> Wire {
         os_type: "linux".to_owned(),
         architecture: host.machine.clone(),
         index_server_address: "https://index.docker.io/v1/".to_owned(),
-        registry_config: RegistryConfig {
-            insecure_registry_cidrs: ["::1/128", "127.0.0.0/8"].map(str::to_owned).to_vec(),
-            index_configs: BTreeMap::from([(hub.name.clone(), hub)]),
-            ..RegistryConfig::default()
-        },
+        registry_config: registry_config(&engine.insecure_registries),
         ncpu: host.cpus,
         mem_total: host.memory,
         docker_root_dir: engine.root.display().to_string(),
         name: host.hostname.clone(),
         labels: engine.labels,
-        runtimes: engine.runtimes.into_iter().map(|(name, path)| (name, RuntimeInfo { path: path.display().to_string() })).collect(),
+        runtimes: engine
+            .runtimes
+            .into_iter()
+            .map(|(name, runtime)| (name, RuntimeInfo { path: runtime.path.display().to_string(), runtime_args: runtime.args }))
+            .collect(),
         default_runtime: engine.default_runtime,
         swarm: SwarmInfo { local_node_state: "inactive".to_owned(), ..SwarmInfo::default() },
         live_restore_enabled: engine.live_restore,
         init_binary: engine.init_binary,
-        security_options: security_options(host, engine.seccomp_profile, engine.no_new_privileges),
+        security_options,
         firewall_backend: engine.firewall.map(|driver| FirewallInfo { driver: driver.to_owned() }),
         warnings: warnings(limits, host),
         ..Wire::default()
     }
 }
 
-fn security_options(host: &HostFacts, seccomp: &str, no_new_privileges: bool) -> Vec<String> {
+fn registry_config(insecure: &Insecure) -> RegistryConfig {
+    let index = |name: &str, hub: bool| IndexInfo { name: name.to_owned(), mirrors: Vec::new(), secure: hub, official: hub };
+    // Docker Hub comes last: nothing makes it insecure.
+    let indexes = insecure.names().iter().map(|name| index(name, false)).chain([index("docker.io", true)]);
+    RegistryConfig {
+        insecure_registry_cidrs: insecure.networks().iter().map(ToString::to_string).collect(),
+        index_configs: indexes.map(|index| (index.name.clone(), index)).collect(),
+        ..RegistryConfig::default()
+    }
+}
+
+fn security_options(engine: &EngineInfo, host: &HostFacts) -> Vec<String> {
     let options = [
         (host.apparmor, "name=apparmor".to_owned()),
-        (host.seccomp, format!("name=seccomp,profile={seccomp}")),
-        (true, "name=cgroupns".to_owned()),
-        (no_new_privileges, "name=no-new-privileges".to_owned()),
+        (host.seccomp, format!("name=seccomp,profile={}", engine.seccomp_profile)),
+        (engine.cgroup_namespaces, "name=cgroupns".to_owned()),
+        (engine.no_new_privileges, "name=no-new-privileges".to_owned()),
     ];
     options.into_iter().filter(|(there, _)| *there).map(|(_, text)| text).collect()
 }
@@ -154,6 +165,10 @@ fn for_version(info: &mut Wire, version: ApiVersion) {
         info.registry_config.allow_nondistributable_artifacts_cidrs = Some(Value::Null);
         info.registry_config.allow_nondistributable_artifacts_hostnames = Some(Value::Null);
     }
+    if version.before(42) {
+        // No kernel enforces these any more.
+        (info.kernel_memory, info.kernel_memory_tcp) = (Some(false), Some(false));
+    }
     if version.before(39) {
         for text in [&mut info.kernel_version, &mut info.operating_system] {
             if text.is_empty() {
@@ -173,6 +188,7 @@ fn for_version(info: &mut Wire, version: ApiVersion) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wharf_engine::config::RuntimeConfig;
     use wharf_types::Timestamp;
 
     fn info() -> Wire {
@@ -185,16 +201,18 @@ mod tests {
             log_drivers: vec!["json-file".to_owned(), "local".to_owned()],
             seccomp_profile: "builtin",
             no_new_privileges: false,
+            cgroup_namespaces: true,
             init_binary: "builtin".to_owned(),
             firewall: Some("nftables"),
             cgroup_driver: "cgroupfs".to_owned(),
-            runtimes: vec![("wharf".to_owned(), "/usr/lib/wharf-shim".into())],
+            runtimes: vec![("wharf".to_owned(), RuntimeConfig { path: "/usr/lib/wharf-shim".into(), args: vec!["--debug".to_owned()] })],
             default_runtime: "wharf".to_owned(),
             open_files: 20,
             event_listeners: 0,
             labels: vec!["a=b".to_owned()],
             live_restore: true,
             debug: false,
+            insecure_registries: Insecure::parse(vec!["reg.example:5000".to_owned(), "10.0.0.0/8".to_owned()]).unwrap(),
             root: "/var/lib/wharf".into(),
             time: Timestamp::from_nanos(1_700_000_000_000_000_000),
         };

@@ -1,9 +1,10 @@
 //! `GET /_ping` and `HEAD /_ping`: the first request of every client, usually without a version.
 
 use crate::{
+    contract::Answer,
     cx::Context,
     endpoint::{Endpoint, Row},
-    reply::{Response, streaming},
+    reply::{Response, TEXT, streaming},
     request::Request,
 };
 use axum::body::Body;
@@ -16,7 +17,7 @@ pub struct Ping;
 pub struct Head;
 
 impl<C: Context> Endpoint<C> for Ping {
-    const ROW: Row = Row::get("/_ping", "system.ping");
+    const ROW: Row = Row::get("/_ping", "system.ping").answers(&[Answer::bytes(&[TEXT])]);
     type Input = ();
     type Output = Response;
 
@@ -29,7 +30,7 @@ impl<C: Context> Endpoint<C> for Ping {
 }
 
 impl<C: Context> Endpoint<C> for Head {
-    const ROW: Row = Row::head("/_ping", "system.ping").since(40);
+    const ROW: Row = Row::head("/_ping", "system.ping").since(40).answers(&[Answer::empty(200)]);
     type Input = ();
     type Output = Response;
 
@@ -42,7 +43,7 @@ impl<C: Context> Endpoint<C> for Head {
 }
 
 fn pong(body: &'static str) -> Response {
-    let mut response = streaming("text/plain; charset=utf-8", Body::from(body));
+    let mut response = streaming(TEXT, Body::from(body));
     for (name, value) in [
         (header::CACHE_CONTROL, "no-cache, no-store, must-revalidate"),
         (header::PRAGMA, "no-cache"),

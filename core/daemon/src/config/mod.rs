@@ -24,6 +24,7 @@ pub use tls::Tls;
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use wharf_api_types::ApiVersion;
+use wharf_registry::Insecure;
 use wharf_types::Result;
 
 /// Everything that was decided before the daemon starts; any value of this type is valid.
@@ -65,6 +66,8 @@ pub struct Config {
     pub containers: Containers,
     /// The default network.
     pub network: Network,
+    /// Registries that may go without TLS.
+    pub insecure_registries: Insecure,
     /// Options that were accepted without effect, for the log.
     pub warnings: Vec<String>,
     /// The options that this was made of, by key: for telling what changed.

@@ -76,6 +76,9 @@ pub struct Raw {
     pub host_gateway_ip: Option<String>,
     #[serde(default)]
     pub default_address_pools: Vec<RawPool>,
+
+    #[serde(default)]
+    pub insecure_registries: Vec<String>,
 }
 
 /// A runtime of `runtimes`.

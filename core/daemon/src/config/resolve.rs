@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use tracing::Level;
 use wharf_api_types::{ApiVersion, MAX_API_VERSION, MIN_API_VERSION};
+use wharf_registry::Insecure;
 use wharf_types::{Error, Result};
 
 pub(super) fn config(raw: Raw) -> Result<Config> {
@@ -33,6 +34,7 @@ pub(super) fn config(raw: Raw) -> Result<Config> {
         cgroup_parent: raw.cgroup_parent.as_deref().filter(|p| !p.is_empty()).map(cgroup_parent).transpose()?,
         containers: containers(&raw)?,
         network: network(&raw)?,
+        insecure_registries: Insecure::parse(raw.insecure_registries)?,
         labels: labels(raw.labels)?,
         group: raw.group,
         runtimes: runtimes(raw.default_runtime, raw.runtimes)?,

@@ -33,14 +33,16 @@ pub enum Section {
     Containers,
     /// The default bridge and names.
     Network,
+    /// Where images come from.
+    Registry,
     /// Known to Docker, refused or without effect here.
     Unsupported,
 }
 
 impl Section {
     /// Every section in the order of the reference.
-    pub const ALL: [Self; 7] =
-        [Self::Daemon, Self::Listening, Self::Storage, Self::Runtime, Self::Containers, Self::Network, Self::Unsupported];
+    pub const ALL: [Self; 8] =
+        [Self::Daemon, Self::Listening, Self::Storage, Self::Runtime, Self::Containers, Self::Network, Self::Registry, Self::Unsupported];
 
     /// The heading.
     pub fn title(self) -> &'static str {
@@ -51,6 +53,7 @@ impl Section {
             Self::Runtime => "Runtimes",
             Self::Containers => "Container defaults",
             Self::Network => "Networking",
+            Self::Registry => "Registries",
             Self::Unsupported => "Not supported",
         }
     }
@@ -145,7 +148,7 @@ const fn refused(key: &'static str, kind: Kind) -> Opt {
     Opt { support: Support::Refused, ..row }
 }
 
-use Section::{Containers, Daemon, Listening, Network, Runtime, Storage};
+use Section::{Containers, Daemon, Listening, Network, Registry, Runtime, Storage};
 
 /// The names of the flags that direct the start itself instead of configuring the daemon.
 pub const CONFIG_FILE: &str = "config-file";
@@ -214,6 +217,8 @@ pub static TABLE: &[Opt] = &[
     opt(Network, "host-gateway-ips", List, "Address that `host-gateway` stands for; else the default bridge's").flag("host-gateway-ip"),
     opt(Network, "host-gateway-ip", Text, "Older form of host-gateway-ips, with one address").file_only(),
     opt(Network, "default-address-pools", Pools, "Address pool that networks are cut from").flag("default-address-pool"),
+    opt(Registry, "insecure-registries", List, "Registry (host, host:port or network) that may answer without TLS, or with any certificate; those of this host always may").flag("insecure-registry").reload(),
+
     refused("userland-proxy", Bool).only("false", "No proxy process stands behind published ports"),
 
     refused("containerd", Text).no_effect("Wharf runs containers without containerd"),
@@ -232,7 +237,6 @@ pub static TABLE: &[Opt] = &[
     refused("rootless", Bool).only("false", "The daemon runs as root"),
 
     refused("registry-mirrors", List).flag("registry-mirror"),
-    refused("insecure-registries", List).flag("insecure-registry"),
     refused("storage-opts", List).flag("storage-opt"),
     refused("authorization-plugins", List).flag("authorization-plugin"),
     refused("max-concurrent-downloads", Int),

@@ -5,6 +5,7 @@
 //! [`Actor::commit`], which stores it and publishes the new view. A slow stop never blocks a kill: stopping is a state with a
 //! deadline, not a wait.
 
+mod adopt;
 mod ended;
 mod health;
 mod pause;
@@ -44,8 +45,8 @@ const KILL_GRACE: Duration = Duration::from_secs(10);
 
 /// What can be asked of a container.
 pub enum Command {
-    /// Run it.
-    Start(Reply<()>),
+    /// Run it; with another host configuration when one is given.
+    Start(Option<Box<HostConfig>>, Reply<()>),
     /// Stop it, and start it again when `restart`.
     Stop {
         /// Signal and patience.
@@ -206,8 +207,8 @@ impl Actor {
 
     async fn command(&mut self, command: Command) -> Next {
         match command {
-            Command::Start(reply) => {
-                let outcome = self.start().await;
+            Command::Start(host, reply) => {
+                let outcome = self.start_with(host).await;
                 let failed = outcome.as_ref().is_err_and(|e| e.kind() != ErrorKind::NotModified);
                 let _ = reply.send(outcome);
                 if failed && self.spec.host_config.auto_remove && self.running.is_none() {
@@ -232,6 +233,14 @@ impl Actor {
     // Starting
 
     async fn start(&mut self) -> Result<()> {
+        self.can_start()?;
+        self.state.manually_stopped = false;
+        self.state.restart_count = 0;
+        self.backoff = Backoff::default();
+        self.launch().await
+    }
+
+    fn can_start(&self) -> Result<()> {
         if self.removing {
             return Err(Error::conflict("container is marked for removal and cannot be started"));
         }
@@ -241,10 +250,7 @@ impl Actor {
         if self.state.running {
             return Err(Error::not_modified("container is already running"));
         }
-        self.state.manually_stopped = false;
-        self.state.restart_count = 0;
-        self.backoff = Backoff::default();
-        self.launch().await
+        Ok(())
     }
 
     /// Runs the container; on failure it is as before, but for the error and exit code in its state.

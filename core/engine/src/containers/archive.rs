@@ -7,7 +7,7 @@
 use super::{ContainerSpec, Containers, actor::attributes, files::MANAGED, shared::Shared, shared::blocking};
 use crate::{
     ByteStream,
-    pipe::{Pipe, produce},
+    pipe::{Packing, Pipe, produce},
 };
 use std::{path::PathBuf, sync::Arc};
 use tokio::io::AsyncRead;
@@ -71,15 +71,15 @@ impl Containers {
         Ok(found.stat())
     }
 
-    /// What lies at a path, and it as a tar.
+    /// What lies at a path, and it as a tar, packed or not.
     ///
     /// # Errors
     /// As [`Containers::path_stat`].
-    pub async fn archive(&self, name: &str, path: &str) -> Result<(PathStat, ByteStream)> {
+    pub async fn archive(&self, name: &str, path: &str, packing: Packing) -> Result<(PathStat, ByteStream)> {
         let (files, found) = self.find(name, path, archive::find).await?;
         self.copied(name, "archive-path")?;
         let stat = found.stat();
-        Ok((stat, stream(files, move |pipe| found.pack(pipe))))
+        Ok((stat, stream(files, move |pipe| packing.write(pipe, |out| found.pack(out))).await?))
     }
 
     /// The tar of a file or of what a directory holds; links are followed (API before 1.24).
@@ -89,7 +89,7 @@ impl Containers {
     pub async fn copy(&self, name: &str, path: &str) -> Result<ByteStream> {
         let (files, found) = self.find(name, path, archive::find_behind).await?;
         self.copied(name, "copy")?;
-        Ok(stream(files, move |pipe| found.pack_content(pipe)))
+        stream(files, move |pipe| found.pack_content(pipe)).await
     }
 
     /// Unpacks a tar, packed or not, into a directory.
@@ -134,12 +134,13 @@ impl Containers {
     }
 }
 
-fn stream(files: Files, pack: impl FnOnce(&mut Pipe) -> Result<()> + Send + 'static) -> ByteStream {
+async fn stream(files: Files, pack: impl FnOnce(&mut Pipe) -> Result<()> + Send + 'static) -> Result<ByteStream> {
     produce(move |pipe| {
         let packed = pack(pipe);
         drop(files);
         packed
     })
+    .await
 }
 
 /// Adds the container to a 404 about a path in it.

@@ -29,10 +29,11 @@ impl Containers {
         })
         .await?;
         self.shared.events.publish("container", "export", container.id().as_str(), attributes(&container.spec));
-        Ok(produce(move |pipe| {
+        produce(move |pipe| {
             let packed = root.pack_content(pipe);
             drop(rootfs);
             packed
-        }))
+        })
+        .await
     }
 }

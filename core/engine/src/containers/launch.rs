@@ -95,7 +95,14 @@ async fn steps(
         undo.push("unmount", unmount_all(shared.clone(), id.clone()));
     }
     if let Ok(endpoint) = &endpoint {
-        undo.push("disconnect", disconnect(shared.clone(), id.clone(), endpoint.clone()));
+        let (s, i, e) = (shared.clone(), id.clone(), endpoint.clone());
+        undo.push("disconnect", async move {
+            let done = disconnect(s.clone(), i.clone(), e.clone()).await;
+            if let Some(endpoint) = e {
+                network_event(&s, &i, &endpoint, "disconnect");
+            }
+            done
+        });
     }
     let (rootfs, endpoint) = (rootfs?, endpoint.map_err(|e| e.context("failed to set up container networking"))?);
 
@@ -163,11 +170,10 @@ async fn connect(shared: &Arc<Shared>, spec: &ContainerSpec) -> Result<Option<En
     }
 }
 
-/// Takes a container off the default bridge.
+/// Takes a container off the default bridge. The caller tells so, once it has told why.
 pub async fn disconnect(shared: Arc<Shared>, id: ContainerId, endpoint: Option<Endpoint>) -> Result<()> {
     let (Some(network), Some(endpoint)) = (&shared.network, endpoint) else { return Ok(()) };
     let detached = network.detach(&endpoint).await;
-    network_event(&shared, &id, &endpoint, "disconnect");
     blocking(move || {
         netns::delete(&shared.netns(&id))?;
         match std::fs::remove_file(shared.endpoint_file(&id)) {
@@ -179,7 +185,8 @@ pub async fn disconnect(shared: Arc<Shared>, id: ContainerId, endpoint: Option<E
     detached
 }
 
-fn network_event(shared: &Shared, id: &ContainerId, endpoint: &Endpoint, action: &str) {
+/// Tells that a container joined or left the default network.
+pub fn network_event(shared: &Shared, id: &ContainerId, endpoint: &Endpoint, action: &str) {
     let attributes = [("container", id.as_str()), ("name", "bridge"), ("type", "bridge")];
     let attributes: BTreeMap<_, _> = attributes.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     shared.events.publish("network", action, &endpoint.network_id, attributes);

@@ -12,6 +12,7 @@ mod files;
 pub mod health;
 mod index;
 mod launch;
+mod places;
 mod plan;
 mod reconcile;
 pub mod record;
@@ -26,9 +27,12 @@ mod undo;
 mod wait;
 mod workdir;
 
+pub use crate::pipe::Packing;
 pub(crate) use actor::{Published, attributes};
 pub use archive::ExtractOptions;
 pub use commit::CommitRequest;
+#[cfg(fuzzing)]
+pub use create::fuzz::judge;
 pub use index::Index;
 pub use record::{ContainerSpec, ContainerState, ContainerView, Status};
 pub use report::ActorReport;
@@ -181,6 +185,11 @@ impl Containers {
         (self.shared.layers.driver().to_owned(), self.shared.layers.rw_graph_data(id))
     }
 
+    /// The id of the default network; none when there is none.
+    pub fn bridge_id(&self) -> Option<&str> {
+        self.shared.network.as_ref().map(|n| n.network_id())
+    }
+
     /// Where the files that Docker manages lie on the host, and the container's network namespace while it runs.
     pub fn paths(&self, view: &ContainerView) -> HostPaths {
         // A container that joins another one's network has the other one's files.
@@ -200,7 +209,16 @@ impl Containers {
     /// # Errors
     /// 400 for a command that cannot be run, 500 for what the host refuses.
     pub async fn start(&self, name: &str) -> Result<()> {
-        self.ask(&self.handle(name)?, Command::Start).await
+        self.start_with(name, None).await
+    }
+
+    /// The same with a host configuration, which clients before API 1.24 may send. It takes the place of what the container was
+    /// created with; only binds and mounts to other places stay.
+    ///
+    /// # Errors
+    /// As [`Containers::start`], and 400 for a configuration that create would refuse.
+    pub async fn start_with(&self, name: &str, host: Option<HostConfig>) -> Result<()> {
+        self.ask(&self.handle(name)?, |reply| Command::Start(host.map(Box::new), reply)).await
     }
 
     /// Stops it; 304 when it does not run.
@@ -334,13 +352,15 @@ impl Containers {
         Ok(pruned)
     }
 
-    /// Sets the terminal's size in characters.
+    /// Sets the terminal's size in characters; nothing happens to a container without one.
     ///
     /// # Errors
     /// 409 when it does not run.
     pub async fn resize(&self, name: &str, height: u16, width: u16) -> Result<()> {
         let (view, task) = self.running(name)?;
-        task.resize(None, height, width).await?;
+        if view.spec.config.tty {
+            task.resize(None, height, width).await.map_err(|e| call_failed(view.id(), e))?;
+        }
         let mut attributes = actor::attributes(&view.spec);
         attributes.extend([("height".to_owned(), height.to_string()), ("width".to_owned(), width.to_string())]);
         self.shared.events.publish("container", "resize", view.id().as_str(), attributes);
@@ -353,7 +373,7 @@ impl Containers {
         let published = handle.published.borrow();
         match &published.task {
             Some(task) => Ok((published.view.clone(), task.clone())),
-            None => Err(Error::conflict(format!("container {} is not running", published.view.id()))),
+            None => Err(not_running(published.view.id())),
         }
     }
 
@@ -385,6 +405,16 @@ impl Containers {
         }
         Some(seconds)
     }
+}
+
+fn not_running(id: &ContainerId) -> Error {
+    Error::conflict(format!("container {id} is not running"))
+}
+
+/// Why a call to the task of a running container failed. A monitor goes with its container: one that is gone means that the
+/// container has just ended.
+pub(crate) fn call_failed(id: &ContainerId, error: Error) -> Error {
+    if error.kind() == ErrorKind::Unavailable { not_running(id) } else { error }
 }
 
 /// What cannot be done between two runs.

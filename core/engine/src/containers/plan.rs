@@ -2,21 +2,20 @@
 //!
 //! [`draft`] is also run at create, where it only checks: what starts later is what was judged then.
 
-use super::{ContainerSpec, files, security, shared::Shared};
+mod mounts;
+
+use super::{ContainerSpec, files, places, security, shared::Shared};
 use crate::{EngineConfig, Reloadable, config::BUILTIN_RUNTIME};
+pub use mounts::{bind_source_exists, shows_mounts};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use wharf_api_types::{
-    container::{HostConfig, ThrottleDevice},
-    mount::Mount,
-};
+use wharf_api_types::container::{HostConfig, ThrottleDevice};
 use wharf_network::Endpoint;
 use wharf_runtime::spec::{
-    BindPlan, CgroupNs, ConsoleSize, DevicePlan, HostFacts, IpcNs, LaunchPlan, MountPlan, Namespaces, NetworkNs, PidNs, ProcessPlan,
-    RecursiveReadOnly, TmpfsPlan, UtsNs, limits,
-    mounts::{BindSource, parse_bind, tmpfs_options},
+    BindPlan, CgroupNs, ConsoleSize, DevicePlan, HostFacts, IpcNs, LaunchPlan, MountPlan, Namespaces, NetworkNs, PidNs, ProcessPlan, UtsNs,
+    limits,
 };
 use wharf_shim_proto::{Launch, LogSettings, RuntimeKind};
 use wharf_types::{ContainerId, Error, Result, error::Context as _};
@@ -124,7 +123,7 @@ pub fn draft(config: &EngineConfig, host_facts: &HostFacts, spec: &ContainerSpec
             uts: if host.uts_mode == "host" { UtsNs::Host } else { UtsNs::Private },
             cgroup: if host.cgroupns_mode == "host" { CgroupNs::Host } else { CgroupNs::Private },
         },
-        mounts: mounts(host)?,
+        mounts: mounts::planned(&config.data_root, host)?,
         shm_size: limits::shm_size(host.shm_size)?,
         shm_path: None,
         devices: devices(host),
@@ -166,7 +165,8 @@ pub fn build(
     } else if host.ipc_mode == "shareable" {
         plan.shm_path = Some(shared.shm(&spec.id));
     }
-    make_bind_sources(host)?;
+    mounts::make_bind_sources(host)?;
+    plan.mounts.iter_mut().for_each(|mount| mounts::follow_unmounts(&shared.config.data_root, mount));
     for (name, target) in files::MANAGED {
         let target = Path::new(target);
         if plan.mounts.iter().any(|m| m.target() == target) {
@@ -176,6 +176,7 @@ pub fn build(
         let read_only = host.readonly_rootfs;
         plan.mounts.push(MountPlan::Bind(BindPlan { source, target: target.to_owned(), read_only, ..BindPlan::default() }));
     }
+    places::settle(&plan.rootfs, &mut plan.mounts)?;
     let built = wharf_runtime::spec::build(&plan, &shared.host)?;
     for warning in built.warnings {
         tracing::warn!(container = ?spec.id, "{warning}");
@@ -239,139 +240,6 @@ fn log_attributes(spec: &ContainerSpec, options: &wharf_logs::LogOptions) -> std
         command: &command,
     };
     wharf_logs::attributes(options, &spec.config.labels, &env, &names)
-}
-
-fn mounts(host: &HostConfig) -> Result<Vec<MountPlan>> {
-    let mut plans = Vec::new();
-    for raw in host.binds.iter().flatten() {
-        let bind = parse_bind(raw)?;
-        let BindSource::Host(source) = bind.source else {
-            return Err(Error::invalid(format!("volumes are not supported by this version of Wharf yet: {raw}")));
-        };
-        plans.push(MountPlan::Bind(BindPlan {
-            source,
-            target: bind.target,
-            read_only: bind.mode.read_only,
-            propagation: bind.mode.propagation,
-            recursive_read_only: RecursiveReadOnly::Prefer,
-            non_recursive: false,
-        }));
-    }
-    for mount in &host.mounts {
-        plans.push(typed_mount(mount)?);
-    }
-    for (target, options) in &host.tmpfs {
-        let options = tmpfs_options(options.split(','))?;
-        plans.push(MountPlan::Tmpfs(TmpfsPlan { target: target.into(), options, ..TmpfsPlan::default() }));
-    }
-    let mut targets: Vec<_> = plans.iter().map(MountPlan::target).collect();
-    targets.sort();
-    if let Some(twice) = targets.windows(2).find(|pair| pair.first() == pair.last()).and_then(|pair| pair.first()) {
-        return Err(Error::invalid(format!("Duplicate mount point: {}", twice.display())));
-    }
-    Ok(plans)
-}
-
-fn typed_mount(mount: &Mount) -> Result<MountPlan> {
-    let wrong = |why: &str| Error::invalid(format!("invalid mount config for type \"{}\": {why}", mount.kind));
-    if mount.target.is_empty() {
-        return Err(wrong("field Target must not be empty"));
-    }
-    if !mount.target.starts_with('/') {
-        return Err(wrong(&format!("invalid mount path: '{}' mount path must be absolute", mount.target)));
-    }
-    if mount.target.trim_end_matches('/').is_empty() {
-        return Err(wrong("invalid specification: destination can't be '/'"));
-    }
-    let target = PathBuf::from(&mount.target);
-    let foreign = |option: &str| wrong(&format!("{option} must not be specified"));
-    match mount.kind.as_str() {
-        "bind" => {
-            if mount.volume_options.is_some() {
-                return Err(foreign("VolumeOptions"));
-            }
-            if mount.tmpfs_options.is_some() {
-                return Err(foreign("TmpfsOptions"));
-            }
-            if mount.source.is_empty() {
-                return Err(wrong("field Source must not be empty"));
-            }
-            if !mount.source.starts_with('/') {
-                return Err(wrong(&format!("invalid mount path: '{}' mount path must be absolute", mount.source)));
-            }
-            let options = mount.bind_options.clone().unwrap_or_default();
-            let propagation = match options.propagation.as_str() {
-                "" => None,
-                text => Some(text.parse().map_err(|_| wrong(&format!("invalid propagation mode: {text}")))?),
-            };
-            Ok(MountPlan::Bind(BindPlan {
-                source: PathBuf::from(&mount.source),
-                target,
-                read_only: mount.read_only,
-                propagation,
-                recursive_read_only: match (options.read_only_force_recursive, options.read_only_non_recursive) {
-                    (true, _) => RecursiveReadOnly::Require,
-                    (_, true) => RecursiveReadOnly::No,
-                    _ => RecursiveReadOnly::Prefer,
-                },
-                non_recursive: options.non_recursive,
-            }))
-        }
-        "tmpfs" => {
-            if !mount.source.is_empty() {
-                return Err(foreign("field Source"));
-            }
-            if mount.bind_options.is_some() {
-                return Err(foreign("BindOptions"));
-            }
-            let options = mount.tmpfs_options.clone().unwrap_or_default();
-            let words: Vec<String> = options.options.iter().map(|o| o.join("=")).collect();
-            Ok(MountPlan::Tmpfs(TmpfsPlan {
-                target,
-                options: tmpfs_options(words.iter().map(String::as_str))?,
-                size: u64::try_from(options.size_bytes).ok().filter(|s| *s > 0),
-                mode: (options.mode != 0).then_some(options.mode),
-                read_only: mount.read_only,
-            }))
-        }
-        "volume" | "image" | "cluster" => {
-            Err(Error::invalid(format!("mounts of type {} are not supported by this version of Wharf yet: {}", mount.kind, mount.target)))
-        }
-        _ => Err(wrong("mount type unknown")),
-    }
-}
-
-/// `Binds` makes a missing source directory, `Mounts` only when it is told to; a missing one is refused otherwise.
-fn make_bind_sources(host: &HostConfig) -> Result<()> {
-    for raw in host.binds.iter().flatten() {
-        if let BindSource::Host(source) = parse_bind(raw)?.source {
-            make_dir(&source)?;
-        }
-    }
-    for mount in host.mounts.iter().filter(|m| m.kind == "bind") {
-        if mount.bind_options.as_ref().is_some_and(|o| o.create_mountpoint) {
-            make_dir(Path::new(&mount.source))?;
-        } else {
-            bind_source_exists(mount)?;
-        }
-    }
-    Ok(())
-}
-
-fn make_dir(source: &Path) -> Result<()> {
-    if source.exists() {
-        return Ok(());
-    }
-    std::fs::create_dir_all(source).context(format!("error while creating mount source path '{}'", source.display()))
-}
-
-/// # Errors
-/// 400 `invalid mount config for type "bind": bind source path does not exist: /x`.
-pub fn bind_source_exists(mount: &Mount) -> Result<()> {
-    if std::fs::metadata(&mount.source).is_ok() || mount.bind_options.as_ref().is_some_and(|o| o.create_mountpoint) {
-        return Ok(());
-    }
-    Err(Error::invalid(format!("invalid mount config for type \"bind\": bind source path does not exist: {}", mount.source)))
 }
 
 fn devices(host: &HostConfig) -> Vec<DevicePlan> {

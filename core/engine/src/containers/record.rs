@@ -118,6 +118,11 @@ impl Status {
 }
 
 impl ContainerState {
+    /// Whether a start was tried, with or without success: there is a network and there are files since.
+    pub fn was_launched(&self) -> bool {
+        self.started_at.is_some() || !self.error.is_empty()
+    }
+
     /// Health in a word, as filters and lists have it.
     pub fn health_word(&self) -> &'static str {
         self.health.as_ref().map_or("none", |h| h.status.as_str())

@@ -1,6 +1,6 @@
 //! `docker top`: the host's `ps`, reduced to the container's processes.
 
-use super::{Containers, actor};
+use super::{Containers, actor, call_failed};
 use std::collections::HashSet;
 use tokio::process::Command;
 use wharf_types::{Error, Result};
@@ -23,7 +23,7 @@ impl Containers {
         let args: Vec<&str> = if ps_args.is_empty() { vec!["-ef"] } else { ps_args.split_whitespace().collect() };
         validate(&args)?;
         let (view, task) = self.running(name)?;
-        let pids = task.pids().await?;
+        let pids = task.pids().await.map_err(|e| call_failed(view.id(), e))?;
         let list = pids.iter().map(i32::to_string).collect::<Vec<_>>().join(",");
         let selected: Vec<_> = args.iter().map(ToString::to_string).chain([format!("-q{list}")]).collect();
         // Some options of ps exclude -q; then all processes are listed and filtered here.
@@ -79,6 +79,7 @@ fn parse(output: &str, pids: &[i32]) -> Result<Top> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wharf_types::ErrorKind;
 
     #[test]
     fn keeps_the_containers_processes() {
@@ -87,6 +88,14 @@ mod tests {
         assert_eq!(top.titles, ["UID", "PID", "CMD"]);
         assert_eq!(top.processes, [["root", "12", "sleep 300 x"]]);
         assert_eq!(parse("UID CMD\n", &[]).unwrap_err().message(), "Couldn't find PID field in ps output");
+    }
+
+    #[test]
+    fn a_container_that_ended_meanwhile_does_not_run() {
+        let id: wharf_types::ContainerId = "a".repeat(64).parse().unwrap();
+        let ended = call_failed(&id, Error::unavailable("the container's monitor is gone"));
+        assert_eq!((ended.kind(), ended.message()), (ErrorKind::Conflict, format!("container {id} is not running").as_str()));
+        assert_eq!(call_failed(&id, Error::system("x")).kind(), ErrorKind::System);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use rustix::{
     fs::{Mode, OFlags, ResolveFlags, mkdirat, open},
     io::Errno,
 };
-use std::{io, os::fd::OwnedFd, path::Path};
+use std::{io, path::Path};
+use wharf_layers::view::follow;
 use wharf_types::{Error, Result, error::Context as _};
 
 /// Makes `dir` (absolute; empty for none) with all its parents. Symbolic links are followed as a process in the container would.
@@ -14,21 +15,22 @@ use wharf_types::{Error, Result, error::Context as _};
 pub fn make(rootfs: &Path, dir: &str) -> Result<()> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = open(rootfs, flags, Mode::empty()).map_err(io::Error::from).context(rootfs.display())?;
-    let enter = |from: &OwnedFd, path: &str| {
-        wharf_store::open_in(from, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
-    };
-    let mut path = String::new();
-    for name in dir.split('/').filter(|n| !n.is_empty() && *n != ".") {
-        let parent = if path.is_empty() { "/" } else { &path }.to_owned();
-        path = format!("{path}/{name}");
-        let there = match enter(&root, &path) {
-            Err(Errno::NOENT) => enter(&root, &parent).and_then(|parent| mkdirat(&parent, name, Mode::from_raw_mode(0o755))),
+    // Links are followed first: what they lead to may be missing as well.
+    let dir = follow(&root, dir.as_bytes()).map_err(io::Error::from).context(format!("make the working directory {dir}"))?;
+    let enter = |path: &[u8]| wharf_store::open_in(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS);
+    let mut path = Vec::new();
+    for name in dir.split(|b| *b == b'/').filter(|n| !n.is_empty()) {
+        let parent = if path.is_empty() { b"/".to_vec() } else { path.clone() };
+        path = [path.as_slice(), b"/", name].concat();
+        let there = match enter(&path) {
+            Err(Errno::NOENT) => enter(&parent).and_then(|parent| mkdirat(&parent, name, Mode::from_raw_mode(0o755))),
             found => found.map(drop),
         };
+        let shown = String::from_utf8_lossy(&path);
         match there {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(Errno::NOTDIR) => return Err(Error::invalid(format!("Cannot mkdir: {path} is not a directory"))),
-            Err(e) => return Err(io::Error::from(e)).context(format!("make the working directory {dir}")),
+            Err(Errno::NOTDIR) => return Err(Error::invalid(format!("Cannot mkdir: {shown} is not a directory"))),
+            Err(e) => return Err(io::Error::from(e)).context(format!("make the working directory {shown}")),
         }
     }
     Ok(())
@@ -54,9 +56,10 @@ mod tests {
         make(&root, "/link/x").unwrap();
         assert!(root.join("a/b/c").is_dir() && root.join("real/x").is_dir());
         assert_eq!(make(&root, "/file/x").unwrap_err().message(), "Cannot mkdir: /file is not a directory");
-        // The link leads to a path that does not exist in the container.
-        let _ = make(&root, "/escape/y");
+        // The link leads to a path that does not exist in the container: it is made there.
+        make(&root, "/escape/y").unwrap();
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
+        assert!(root.join(outside.strip_prefix("/").unwrap()).join("y").is_dir());
         assert!(std::fs::metadata(tmp.path().join("y")).is_err());
         let _ = make(&root, "/../../z");
         assert!(std::fs::metadata(tmp.path().join("z")).is_err());

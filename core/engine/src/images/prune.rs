@@ -1,6 +1,6 @@
 //! Removing images that nobody needs.
 
-use super::{Images, Removed};
+use super::{Images, RemoveImage, Removed};
 use std::{
     collections::{HashMap, HashSet},
     sync::atomic::{AtomicBool, Ordering},
@@ -51,7 +51,7 @@ impl Images {
                 names.push(image.id.hex().to_owned());
             }
             for name in names {
-                match self.remove(&name, false, false).await {
+                match self.remove(&name, RemoveImage::default()).await {
                     Ok(removed) => pruned.removed.extend(removed),
                     Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Conflict) => {}
                     Err(e) => tracing::warn!(image = %image.id, error = %e, "not pruned"),

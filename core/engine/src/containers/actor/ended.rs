@@ -26,7 +26,8 @@ impl Actor {
                 (lost(self.state.started_at), None)
             }
         };
-        launch::teardown(&self.shared, &self.spec, self.state.endpoint.take(), task).await;
+        let endpoint = self.state.endpoint.take();
+        launch::teardown(&self.shared, &self.spec, endpoint.clone(), task).await;
         self.give_up_at = None;
         self.exits += 1;
         let ran = record.exited_at.since(record.started_at);
@@ -50,6 +51,9 @@ impl Actor {
         self.commit().await;
         self.shared.execs.container_ended(&self.spec.id);
         self.event("die", [("exitCode", record.code.to_string()), ("execDuration", ran.as_secs().to_string())]);
+        if let Some(endpoint) = &endpoint {
+            launch::network_event(&self.shared, &self.spec.id, endpoint, "disconnect");
+        }
         for reply in self.killed.drain(..) {
             let _ = reply.send(Ok(()));
         }

@@ -42,7 +42,7 @@ impl Actor {
         Ok(warnings)
     }
 
-    async fn store(&mut self, spec: ContainerSpec) -> Result<()> {
+    pub(super) async fn store(&mut self, spec: ContainerSpec) -> Result<()> {
         let spec = Arc::new(spec);
         let (shared, written) = (self.shared.clone(), spec.clone());
         blocking(move || shared.specs.put(written.id.as_str(), &written)).await?;

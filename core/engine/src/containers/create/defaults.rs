@@ -5,7 +5,11 @@ use crate::{
     EngineConfig, Reloadable,
     containers::{health, restart},
 };
-use wharf_api_types::container::{Config, HostConfig};
+use wharf_api_types::{
+    container::{Config, HostConfig},
+    network::NetworkingConfig,
+};
+use wharf_network::Mac;
 use wharf_runtime::spec::{HostFacts, ResourcesPlan, default_masked_paths, default_readonly_paths};
 use wharf_types::{ContainerId, Error, Result, Signal};
 
@@ -103,6 +107,41 @@ pub fn config(id: &ContainerId, config: &mut Config, host: &HostConfig) -> Resul
     Ok(())
 }
 
+/// Takes over the MAC address that the endpoint asks for: there is one endpoint.
+///
+/// # Errors
+/// 400 for none, for two different ones, and for one in a network that is not the container's own.
+pub fn mac_address(config: &mut Config, host: &HostConfig, networking: &NetworkingConfig) -> Result<()> {
+    let endpoint = networking.endpoints_config.values().flatten().map(|e| &e.mac_address).find(|mac| !mac.is_empty());
+    if let Some(mac) = endpoint {
+        if !config.mac_address.is_empty() && config.mac_address != *mac {
+            return Err(Error::invalid(
+                "the container-wide MAC address must match the endpoint-specific MAC address for the main network, or be left empty",
+            ));
+        }
+        config.mac_address.clone_from(mac);
+    }
+    if config.mac_address.is_empty() {
+        return Ok(());
+    }
+    config.mac_address.parse::<Mac>()?;
+    match host.network_mode.as_str() {
+        "bridge" => Ok(()),
+        _ => Err(Error::invalid("conflicting options: mac-address and the network mode")),
+    }
+}
+
+/// Takes away limits that no kernel enforces any more, and says so.
+pub fn discard(host: &mut HostConfig) -> Vec<String> {
+    let mut gone = Vec::new();
+    for (limit, what) in [(&mut host.kernel_memory, "kernel memory limit"), (&mut host.kernel_memory_tcp, "kernel memory TCP limit")] {
+        if std::mem::take(limit) > 0 {
+            gone.push(format!("Your kernel does not support {what} capabilities or the cgroup is not mounted. Limitation discarded."));
+        }
+    }
+    gone
+}
+
 /// Writes the effective values back, so that inspect shows what is in force.
 pub fn settle(host: &mut HostConfig, resources: &ResourcesPlan, facts: &HostFacts) {
     if let Some(swap) = resources.memory_swap.filter(|_| host.memory > 0 && host.memory_swap == 0) {
@@ -111,7 +150,9 @@ pub fn settle(host: &mut HostConfig, resources: &ResourcesPlan, facts: &HostFact
     if host.oom_kill_disable.is_none() {
         host.oom_kill_disable = Some(false);
     }
-    host.ulimits.get_or_insert_default();
+    host.links = host.links.take().filter(|links| !links.is_empty());
+    host.memory_swappiness = host.memory_swappiness.filter(|n| *n != -1);
+    unlabel(host);
     // A privileged container has none unless it names them.
     if !host.privileged {
         host.masked_paths.get_or_insert_with(|| default_masked_paths(facts));
@@ -119,9 +160,40 @@ pub fn settle(host: &mut HostConfig, resources: &ResourcesPlan, facts: &HostFact
     }
 }
 
+/// Says that no security label separates what shares the host's processes or memory, or everything; as dockerd does, unless the
+/// user labelled it.
+fn unlabel(host: &mut HostConfig) {
+    let own = host.security_opt.iter().flatten().any(|opt| opt.starts_with("label=") || opt.starts_with("label:"));
+    if !own && (host.privileged || host.pid_mode == "host" || host.ipc_mode == "host") {
+        host.security_opt.get_or_insert_default().push("label=disable".to_owned());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_endpoint_has_one_mac_address() {
+        let check = |own: &str, endpoint: &str, mode: &str| {
+            let mut config = Config { mac_address: own.to_owned(), ..Config::default() };
+            let host = HostConfig { network_mode: mode.to_owned(), ..HostConfig::default() };
+            let settings = wharf_api_types::network::EndpointSettings { mac_address: endpoint.to_owned(), ..Default::default() };
+            let networking = NetworkingConfig { endpoints_config: [("bridge".to_owned(), Some(settings))].into() };
+            mac_address(&mut config, &host, &networking).map(|()| config.mac_address).map_err(|e| e.message().to_owned())
+        };
+        let (a, b) = ("02:42:ac:11:00:01", "02:42:ac:11:00:02");
+        assert_eq!((check("", a, "bridge"), check(a, a, "bridge"), check("", "", "host")), (Ok(a.into()), Ok(a.into()), Ok(String::new())));
+        assert!(check(a, b, "bridge").unwrap_err().starts_with("the container-wide MAC address must match"));
+        assert_eq!(check(a, "", "none").unwrap_err(), "conflicting options: mac-address and the network mode");
+        assert!(check("02:42", "", "bridge").unwrap_err().starts_with("invalid MAC address"));
+    }
+
+    #[test]
+    fn limits_of_old_kernels_are_discarded_aloud() {
+        let mut host = HostConfig { kernel_memory: 1, ..HostConfig::default() };
+        assert_eq!((discard(&mut host).len(), host.kernel_memory, discard(&mut host).len()), (1, 0, 0));
+    }
 
     #[test]
     fn modes_are_checked_in_dockers_words() {

@@ -42,9 +42,9 @@ pub fn merge(user: &mut Config, image: Config) {
     if user.working_dir.is_empty() {
         user.working_dir = image.working_dir;
     }
-    if let Some(volumes) = image.volumes.filter(|v| !v.is_empty()) {
-        user.volumes.get_or_insert_default().extend(volumes);
-    }
+    let mut volumes = user.volumes.take().unwrap_or_default();
+    volumes.extend(image.volumes.unwrap_or_default());
+    user.volumes = (!volumes.is_empty()).then_some(volumes);
     if user.stop_signal.is_empty() {
         user.stop_signal = image.stop_signal;
     }

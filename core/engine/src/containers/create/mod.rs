@@ -1,6 +1,10 @@
 //! `POST /containers/create`: check everything, make the layer, and commit by writing one document.
 
 mod defaults;
+#[cfg(test)]
+mod fields;
+#[cfg(fuzzing)]
+pub(super) mod fuzz;
 pub(super) mod merge;
 mod names;
 mod refuse;
@@ -12,10 +16,16 @@ use super::{
     shared::{Shared, blocking},
     undo::Undo,
 };
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use crate::images::fits;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use wharf_api_types::{
     container::{Config, ContainerCreate, HostConfig},
     mount::MountPoint,
+    network::NetworkingConfig,
 };
 use wharf_images::{Image, Platform};
 use wharf_runtime::spec::{
@@ -73,24 +83,12 @@ fn not_404<T>(outcome: Result<T>) -> Result<T> {
 
 /// Merges request, image and daemon defaults, and checks the whole as a start would.
 fn compose(shared: &Shared, id: &ContainerId, image: &Image, rq: CreateRequest) -> Result<(ContainerSpec, Vec<String>)> {
-    let ContainerCreate { mut config, host_config: mut host, networking_config: networking } = rq.body;
+    // What old clients misplace is in its place by now.
+    let ContainerCreate { mut config, host_config: host, networking_config: networking, misplaced: _ } = rq.body;
     let image_config: Config = serde_json::from_value(serde_json::to_value(&image.config.config)?)?;
     merge::merge(&mut config, image_config);
     let (path, args) = merge::command(&config)?;
     let named_hostname = !config.hostname.is_empty();
-    defaults::fill(&shared.config, &shared.live.load(), &mut host)?;
-    resolve_joined(shared, &mut host)?;
-    refuse::unsupported_options(&config, &host)?;
-    refuse::network_mode(&config, &host, named_hostname)?;
-    refuse::endpoints(&host, &networking)?;
-    if let Some(donor) = host.network_mode.strip_prefix("container:") {
-        let donor = shared.index.resolve(donor)?.published.borrow().view.spec.clone();
-        config.hostname.clone_from(&donor.config.hostname);
-        config.domainname.clone_from(&donor.config.domainname);
-    }
-    defaults::config(id, &mut config, &host)?;
-    files::validate(&host)?;
-
     let mut spec = ContainerSpec {
         id: id.clone(),
         name: names::placeholder(id)?,
@@ -106,26 +104,73 @@ fn compose(shared: &Shared, id: &ContainerId, image: &Image, rq: CreateRequest) 
         driver: shared.layers.driver().to_owned(),
         log_path: PathBuf::new(),
     };
-    if spec.host_config.log_config.kind == "json-file" {
-        spec.log_path = shared.dir(id).join(format!("{id}-json.log"));
+    let warnings = settle(shared, &mut spec, named_hostname)?;
+    Ok((spec, warnings))
+}
+
+/// The specification with another host configuration: what is not in it is as if it had not been there at create, but for binds
+/// and mounts to other places. A new network mode ends what was said of the old one's endpoints.
+///
+/// # Errors
+/// As create.
+pub(super) fn adopt(shared: &Shared, spec: &ContainerSpec, host: HostConfig) -> Result<ContainerSpec> {
+    let mut adopted = ContainerSpec { host_config: host, ..spec.clone() };
+    keep_mounts(&spec.host_config, &mut adopted.host_config)?;
+    let mode = |mode: &str| if matches!(mode, "" | "default") { "bridge".to_owned() } else { mode.to_owned() };
+    if mode(&adopted.host_config.network_mode) != mode(&spec.host_config.network_mode) {
+        adopted.networking = NetworkingConfig::default();
     }
-    let log = &spec.host_config.log_config;
+    not_404(settle(shared, &mut adopted, false))?;
+    Ok(adopted)
+}
+
+fn keep_mounts(old: &HostConfig, new: &mut HostConfig) -> Result<()> {
+    let target = |bind: &String| parse_bind(bind).map(|b| b.target);
+    let mut taken: Vec<PathBuf> = new.binds.iter().flatten().map(target).collect::<Result<_>>()?;
+    taken.extend(new.mounts.iter().map(|m| PathBuf::from(&m.target)));
+    for bind in old.binds.iter().flatten() {
+        if !taken.contains(&target(bind)?) {
+            new.binds.get_or_insert_default().push(bind.clone());
+        }
+    }
+    new.mounts.extend(old.mounts.iter().filter(|m| !taken.contains(&PathBuf::from(&m.target))).cloned());
+    Ok(())
+}
+
+/// Fills in what the host configuration leaves open, checks everything as a start would, and derives what follows from it.
+fn settle(shared: &Shared, spec: &mut ContainerSpec, named_hostname: bool) -> Result<Vec<String>> {
+    let ContainerSpec { id, config, host_config: host, networking, .. } = spec;
+    defaults::fill(&shared.config, &shared.live.load(), host)?;
+    resolve_joined(shared, host)?;
+    refuse::unsupported_options(config, host)?;
+    refuse::network_mode(config, host, named_hostname)?;
+    refuse::endpoints(host, networking)?;
+    defaults::mac_address(config, host, networking)?;
+    if let Some(donor) = host.network_mode.strip_prefix("container:") {
+        let donor = shared.index.resolve(donor)?.published.borrow().view.spec.clone();
+        config.hostname.clone_from(&donor.config.hostname);
+        config.domainname.clone_from(&donor.config.domainname);
+    }
+    defaults::config(id, config, host)?;
+    files::validate(host)?;
+    let log = &host.log_config;
     wharf_logs::parse_options(&log.kind, &log.config)?;
-    plan::runtime(&shared.live.load(), &spec.host_config.runtime)?;
-    for mount in spec.host_config.mounts.iter().filter(|m| m.kind == "bind") {
+    spec.log_path = if log.kind == "json-file" { shared.dir(id).join(format!("{id}-json.log")) } else { PathBuf::new() };
+    plan::runtime(&shared.live.load(), &host.runtime)?;
+    for mount in host.mounts.iter().filter(|m| m.kind == "bind") {
         plan::bind_source_exists(mount)?;
     }
-    wharf_runtime::spec::capabilities::validate(
-        spec.host_config.cap_add.as_deref().unwrap_or_default(),
-        spec.host_config.cap_drop.as_deref().unwrap_or_default(),
-    )?;
-    for rule in spec.host_config.device_cgroup_rules.iter().flatten() {
+    let list = |names: &Option<Vec<String>>| names.clone().unwrap_or_default();
+    wharf_runtime::spec::capabilities::validate(&list(&host.cap_add), &list(&host.cap_drop))?;
+    for rule in host.device_cgroup_rules.iter().flatten() {
         wharf_runtime::spec::parse_device_rule(rule)?;
     }
-    let (drafted, warnings) = plan::draft(&shared.config, &shared.host, &spec)?;
-    defaults::settle(&mut spec.host_config, &drafted.resources, &shared.host);
-    spec.mounts = mount_points(&spec.host_config, &drafted.mounts);
-    Ok((spec, warnings))
+    let (drafted, mut warnings) = plan::draft(&shared.config, &shared.host, spec)?;
+    let host = &mut spec.host_config;
+    warnings.extend(defaults::discard(host));
+    defaults::settle(host, &drafted.resources, &shared.host);
+    spec.mounts = mount_points(&shared.config.data_root, host, &drafted.mounts);
+    Ok(warnings)
 }
 
 /// `container:NAME` is kept as `container:ID`, so that a rename of the other container changes nothing.
@@ -141,37 +186,20 @@ fn resolve_joined(shared: &Shared, host: &mut HostConfig) -> Result<()> {
 
 /// Whether the image fits the platform that was asked for, or else the host's.
 fn platform_warnings(image: &Image, wanted: Option<&str>) -> Result<Vec<String>> {
-    let host = Platform::default();
-    let own = Platform {
-        os: image.os().to_owned(),
-        architecture: Some(&image.config.architecture).filter(|a| !a.is_empty()).unwrap_or(&host.architecture).clone(),
-        variant: image.config.variant.clone(),
-    };
-    let show =
-        |p: &Platform| [&p.os, &p.architecture, &p.variant].into_iter().filter(|s| !s.is_empty()).cloned().collect::<Vec<_>>().join("/");
-    let Some(wanted) = wanted.filter(|w| !w.is_empty()).map(str::parse::<Platform>).transpose()? else {
-        let text = format!(
-            "The requested image's platform ({}) does not match the detected host platform ({}) and no specific platform was requested",
-            show(&own),
-            show(&host)
-        );
-        return Ok(if own.architecture == host.architecture { Vec::new() } else { vec![text] });
-    };
-    let same =
-        own.os == wanted.os && own.architecture == wanted.architecture && (wanted.variant.is_empty() || wanted.variant == own.variant);
-    if same {
+    if let Some(wanted) = wanted.filter(|w| !w.is_empty()) {
+        fits(image, &[wanted.parse::<Platform>()?])?;
         return Ok(Vec::new());
     }
-    let name = image.tags.first().map_or_else(|| image.id.to_string(), ToString::to_string);
-    Err(Error::not_found(format!(
-        "image with reference {name} was found but does not match the specified platform: wanted {}, actual: {}",
-        show(&wanted),
-        show(&own)
-    )))
+    let (own, host) = (image.platform(), Platform::default());
+    let text = format!(
+        "The requested image's platform ({own}) does not match the detected host platform ({host}) and no specific platform was requested"
+    );
+    Ok(if own.architecture == host.architecture { Vec::new() } else { vec![text] })
 }
 
 /// Binds and tmpfs of `Mounts` as inspect lists them (tmpfs of `HostConfig.Tmpfs` is not among them, as in dockerd).
-fn mount_points(host: &HostConfig, plans: &[MountPlan]) -> Vec<MountPoint> {
+fn mount_points(data_root: &Path, host: &HostConfig, plans: &[MountPlan]) -> Vec<MountPoint> {
+    let default = |source: &Path| if plan::shows_mounts(data_root, source) { Propagation::RSlave } else { Propagation::RPrivate };
     let modes: BTreeMap<PathBuf, String> = host
         .binds
         .iter()
@@ -185,7 +213,7 @@ fn mount_points(host: &HostConfig, plans: &[MountPlan]) -> Vec<MountPoint> {
             destination: b.target.display().to_string(),
             mode: modes.get(&b.target).cloned().unwrap_or_default(),
             rw: !b.read_only,
-            propagation: b.propagation.unwrap_or(Propagation::RPrivate).as_str().to_owned(),
+            propagation: b.propagation.unwrap_or_else(|| default(&b.source)).as_str().to_owned(),
             ..MountPoint::default()
         }),
         MountPlan::Tmpfs(t) if host.tmpfs.contains_key(&t.target.display().to_string()) => None,

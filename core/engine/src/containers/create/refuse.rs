@@ -111,6 +111,9 @@ pub fn endpoints(host: &HostConfig, networking: &NetworkingConfig) -> Result<()>
         if settings.ipam_config.as_ref().is_some_and(|i| !i.ipv4_address.is_empty() || !i.ipv6_address.is_empty()) {
             return wrong("user-specified IP address is supported on user-defined networks only");
         }
+        if let Some(address) = settings.ipam_config.iter().flat_map(|i| &i.link_local_ips).next() {
+            return Err(unsupported("LinkLocalIPs", address));
+        }
         if settings.aliases.as_ref().is_some_and(|a| !a.is_empty()) {
             return wrong("network-scoped aliases are only supported for user-defined networks");
         }
