@@ -656,7 +656,7 @@ fn mounts_on_proc(case: &Case) {
     assert_eq!(ran.stdout, "0\nread-only\n0\n", "{ran:?}");
 }
 
-/// An image whose `/proc` or `/sys` leads elsewhere (CVE-2019-16884, CVE-2023-27561): it does not start, or gets its own.
+/// An image whose `/proc` or `/sys` leads elsewhere (CVE-2019-16884, CVE-2023-27561): the container gets its own.
 fn proc_is_a_link(case: &Case) {
     let canary = Canary::new();
     let base = image::busybox();
@@ -669,12 +669,10 @@ fn proc_is_a_link(case: &Case) {
         case.daemon().load(&Image::docker_archive(&[Image { tags: vec![tag.clone()], layers, ..base.clone() }]));
         let script = "cat /inside/kcore 2>/dev/null | wc -c; echo x > /inside/sys/kernel/hostname; cat /proc/self/attr/current >/dev/null 2>&1; ls /proc /sys /dev";
         let ran = case.run(&["--rm", "--network", "none", &tag, "sh", "-c", script]);
-        println!("proc_is_a_link: /{dir} -> {to}: {}", ran.code);
         canary.check(&tag);
         says_nothing(&ran.stdout);
-        // dockerd puts a directory of its own in the place of such a link.
         let own = ran.stdout.contains("\nself\n") && ran.stdout.contains("\nkernel\n") && ran.stdout.contains("\nzero\n");
-        assert!(ran.code != 0 || own, "/{dir} -> {to}: {ran:?}");
+        assert!(own, "/{dir} -> {to}: {ran:?}");
     }
 }
 
@@ -760,7 +758,8 @@ fn users_behind_links(case: &Case) {
         assert_ne!(reply.status(), 200, "{tag}");
         // By number nobody needs to be looked up; but what is no file may be refused all the same.
         let ran = case.run(&["--rm", "--network", "none", "-m", "64m", "-u", "7:8", tag, "grep", "Uid", "/proc/self/status"]);
-        let refused = ran.stderr.contains("is not a regular file") && !tag.contains("links");
+        // runc reads some bytes of it to find that out.
+        let refused = ["is not a regular file", "token too long"].iter().any(|why| ran.stderr.contains(why)) && !tag.contains("links");
         assert!(ran.stdout.starts_with("Uid:\t7\t") || refused, "{tag}: {ran:?}");
     }
     canary.check("all");

@@ -6,7 +6,7 @@
 use super::{
     ContainerSpec,
     actor::Reply,
-    files, plan,
+    files, mountpoints, plan,
     shared::{Shared, blocking},
     undo::Undo,
     workdir,
@@ -112,6 +112,7 @@ async fn steps(
         if c.host_config.ipc_mode == "shareable" {
             mount_shm(&s, &c)?;
         }
+        mountpoints::secure(&rootfs)?;
         workdir::make(&rootfs, &c.config.working_dir)?;
         plan::build(&s, &c, rootfs, e.as_ref(), &joined)
     })

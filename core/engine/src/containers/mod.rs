@@ -12,6 +12,7 @@ mod files;
 pub mod health;
 mod index;
 mod launch;
+mod mountpoints;
 mod places;
 mod plan;
 mod reconcile;
