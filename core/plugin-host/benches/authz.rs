@@ -1,0 +1,148 @@
+//! What a decision of a WebAssembly plugin costs: a plugin that allows everything, a request with 1 KiB of input.
+
+#![allow(clippy::unwrap_used)] // a benchmark that cannot run may panic
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+use wharf_plugin_host::wasm::{Grants, Limits, Package, Settings, WasmHost};
+use wharf_spi::authz::{Action, Authorizer, AuthzRequest, Caller, Object, ObjectKind, PeerCred, RawView};
+
+/// Every function answers with a pointer to zeros: ok, allow.
+fn plugin() -> Vec<u8> {
+    let sixteen = "i32 ".repeat(16);
+    let text = format!(
+        r#"(module
+          (memory (export "memory") 1)
+          (global $next (mut i32) (i32.const 4096))
+          (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+            (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+            (global.set $next (i32.add (local.get $at) (local.get 3)))
+            (local.get $at))
+          (func (export "wharf:plugin/lifecycle@0.1.0#start") (result i32) (i32.const 64))
+          (func (export "wharf:plugin/lifecycle@0.1.0#reload") (result i32) (i32.const 64))
+          (func (export "wharf:plugin/lifecycle@0.1.0#wake") (param i32 i32) (result i32) (i32.const 64))
+          (func (export "wharf:authz/authorizer@0.1.0#interests") (result i32) (i32.const 64))
+          (func (export "wharf:authz/authorizer@0.1.0#judge") (param i32) (result i32)
+            (global.set $next (i32.const 4096)) (i32.const 64))
+          (func (export "wharf:authz/authorizer@0.1.0#filter") (param {sixteen}) (result i32)
+            (global.set $next (i32.const 4096)) (i32.const 64)))"#
+    );
+    let mut resolve = wit_parser::Resolve::default();
+    let mut last = None;
+    for name in ["host", "authz", "logging", "volume", "metrics", "ipam", "plugin"] {
+        last = Some(resolve.push_dir(format!("{}/../../wit/{name}/0.1.0", env!("CARGO_MANIFEST_DIR"))).unwrap().0);
+    }
+    let world = resolve.select_world(&[last.unwrap()], Some("authz")).unwrap();
+    let mut module = wat::parse_str(&text).unwrap();
+    wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8).unwrap();
+    wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
+fn request() -> AuthzRequest {
+    AuthzRequest {
+        caller: Caller { unix: Some(PeerCred { uid: 1000, gid: 1000, groups: vec![27, 999], pid: 4711, container: None }), tls: None },
+        action: Action("container.create"),
+        api_version: "1.45".to_owned(),
+        targets: vec![Object { id: "f".repeat(64), name: "web".to_owned(), ..Object::named(ObjectKind::Image, "nginx:1") }],
+        exposure: None,
+        input: "x".repeat(1024),
+        http: RawView { method: "POST".to_owned(), uri: "/v1.45/containers/create".to_owned(), headers: Vec::new() },
+    }
+}
+
+fn package() -> Package {
+    let limits = Limits { instances: Some(4), ..Limits::default() };
+    Package { name: "bench".to_owned(), wasm: plugin(), schema: None, settings: serde_json::Value::Null, grants: Grants::default(), limits }
+}
+
+fn benches(c: &mut Criterion) {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { cache: dir.path().join("cache"), state: dir.path().join("state") };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let host = WasmHost::new(settings).unwrap();
+    let plugin = runtime.block_on(host.load(package())).unwrap();
+    let authorizer = plugin.authorizer().unwrap();
+    let rq = request();
+
+    let (p50, p99, max) = runtime.block_on(quantiles(&*authorizer, &rq));
+    println!("warm decision: p50 {p50:?}, p99 {p99:?}, max {max:?}");
+
+    let mut group = c.benchmark_group("authz");
+    group.measurement_time(Duration::from_secs(5));
+    group.bench_function("warm", |b| {
+        b.iter_custom(|n| {
+            runtime.block_on(async {
+                let began = Instant::now();
+                for _ in 0..n {
+                    black_box(authorizer.judge(&rq).await.unwrap());
+                }
+                began.elapsed()
+            })
+        });
+    });
+    // A new instance with its start, interests and reload, the old one dropped, and one decision.
+    group.bench_function("fresh", |b| {
+        b.iter_custom(|n| {
+            runtime.block_on(async {
+                let began = Instant::now();
+                for _ in 0..n {
+                    plugin.reload(serde_json::Value::Null).await.unwrap();
+                    black_box(authorizer.judge(&rq).await.unwrap());
+                }
+                began.elapsed()
+            })
+        });
+    });
+    group.bench_function("load_from_cache", |b| {
+        b.iter_custom(|n| {
+            runtime.block_on(async {
+                let mut total = Duration::ZERO;
+                for _ in 0..n {
+                    let package = package();
+                    let began = Instant::now();
+                    let plugin = host.load(package).await.unwrap();
+                    total += began.elapsed();
+                    plugin.stop().await;
+                }
+                total
+            })
+        });
+    });
+    group.finish();
+    println!("idle plugin: {} KiB", runtime.block_on(idle(&host)));
+}
+
+async fn quantiles(authorizer: &dyn Authorizer, rq: &AuthzRequest) -> (Duration, Duration, Duration) {
+    let mut times = Vec::with_capacity(200_000);
+    for _ in 0..200_000 {
+        let began = Instant::now();
+        black_box(authorizer.judge(rq).await.unwrap());
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
+    (at(50), at(99), times.last().copied().unwrap_or_default())
+}
+
+/// Private memory that one more loaded plugin takes, in KiB.
+async fn idle(host: &WasmHost) -> u64 {
+    let resident = || {
+        let text = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap();
+        let line = text.lines().find(|line| line.starts_with("Private_Dirty:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let mut plugins = vec![host.load(package()).await.unwrap()];
+    let before = resident();
+    for _ in 0..100 {
+        plugins.push(host.load(package()).await.unwrap());
+    }
+    let each = resident().saturating_sub(before) / 100;
+    drop(plugins);
+    each
+}
+
+criterion_group!(authz, benches);
+criterion_main!(authz);

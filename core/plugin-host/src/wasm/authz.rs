@@ -1,0 +1,159 @@
+//! A plugin as an [`Authorizer`]: our types as those of `wharf:authz` and back.
+
+use super::{
+    bindings::{authorizer as wit, authz::wharf::authz::types},
+    instance::{arm, call},
+    plugin::Inner,
+    statistics::Function,
+};
+use async_trait::async_trait;
+use wharf_spi::authz::{Authorizer, AuthzRequest, Caller, Decision, Denial, Exposure, Interests, Object, ObjectKind, Patch, Verdict};
+use wharf_types::{Error, Result};
+
+#[async_trait]
+impl Authorizer for Inner {
+    fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    fn interests(&self) -> Interests {
+        self.pool.interests()
+    }
+
+    async fn judge(&self, rq: &AuthzRequest) -> Result<Decision> {
+        let line = format!("{} {}", rq.http.method, rq.http.uri);
+        let names = CallerParts::of(&rq.caller);
+        let labels = labels(&rq.targets);
+        let targets = objects(&rq.targets, &labels);
+        let exposure = rq.exposure.as_ref().map(ExposureParts::of);
+        let request = types::Request {
+            action: rq.action.0,
+            api_version: &rq.api_version,
+            caller: names.wit(&rq.caller),
+            targets: &targets,
+            exposure: exposure.as_ref().map(ExposureParts::wit),
+            input: &rq.input,
+            line: &line,
+        };
+        let (mut lease, limit) = self.pool.lease().await?;
+        let warm = &mut lease.warm;
+        arm(&mut warm.instance.store, limit);
+        let outcome = call(&self.shared, Function::Judge, limit, warm.guest.call_judge(&mut warm.instance.store, request)).await;
+        lease.done("judge", outcome).map(decision)
+    }
+
+    async fn filter(&self, caller: &Caller, objects: &[Object]) -> Result<Vec<bool>> {
+        let names = CallerParts::of(caller);
+        let labels = labels(objects);
+        let list = self::objects(objects, &labels);
+        let (mut lease, limit) = self.pool.lease().await?;
+        let warm = &mut lease.warm;
+        arm(&mut warm.instance.store, limit);
+        let outcome =
+            call(&self.shared, Function::Filter, limit, warm.guest.call_filter(&mut warm.instance.store, names.wit(caller), &list)).await;
+        let seen = lease.done("filter", outcome)?;
+        if seen.len() != objects.len() {
+            return Err(Error::system(format!("it was asked about {} objects and answered about {}", objects.len(), seen.len())));
+        }
+        Ok(seen)
+    }
+}
+
+// Records are lowered from slices of slices: what borrows our strings in that form lives here while a call is made.
+
+struct CallerParts<'a> {
+    alternative_names: Vec<&'a str>,
+}
+
+impl<'a> CallerParts<'a> {
+    fn of(caller: &'a Caller) -> Self {
+        Self { alternative_names: caller.tls.as_ref().map(|tls| strs(&tls.alternative_names)).unwrap_or_default() }
+    }
+
+    fn wit(&'a self, caller: &'a Caller) -> types::Caller<'a> {
+        types::Caller {
+            process: caller.unix.as_ref().map(|peer| types::Process {
+                uid: peer.uid,
+                gid: peer.gid,
+                groups: &peer.groups,
+                pid: peer.pid,
+                container: peer.container.as_deref(),
+            }),
+            certificate: caller
+                .tls
+                .as_ref()
+                .map(|tls| types::Certificate { common_name: &tls.common_name, alternative_names: &self.alternative_names }),
+        }
+    }
+}
+
+struct ExposureParts<'a> {
+    host_root: Vec<&'a str>,
+    binds: Vec<types::Bind<'a>>,
+    capabilities: Vec<&'a str>,
+    ports: Vec<&'a str>,
+}
+
+impl<'a> ExposureParts<'a> {
+    fn of(exposure: &'a Exposure) -> Self {
+        Self {
+            host_root: strs(&exposure.host_root),
+            binds: exposure
+                .binds
+                .iter()
+                .map(|bind| types::Bind { source: &bind.source, target: &bind.target, read_only: bind.read_only })
+                .collect(),
+            capabilities: strs(&exposure.capabilities),
+            ports: strs(&exposure.ports),
+        }
+    }
+
+    fn wit(&'a self) -> types::Exposure<'a> {
+        types::Exposure { host_root: &self.host_root, binds: &self.binds, capabilities: &self.capabilities, ports: &self.ports }
+    }
+}
+
+fn strs(texts: &[String]) -> Vec<&str> {
+    texts.iter().map(String::as_str).collect()
+}
+
+fn labels(objects: &[Object]) -> Vec<Vec<(&str, &str)>> {
+    objects.iter().map(|object| object.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()).collect()
+}
+
+fn objects<'a>(objects: &'a [Object], labels: &'a [Vec<(&'a str, &'a str)>]) -> Vec<types::Object<'a>> {
+    let one = |(object, labels): (&'a Object, &'a Vec<(&'a str, &'a str)>)| types::Object {
+        kind: match object.kind {
+            ObjectKind::Container => types::ObjectKind::Container,
+            ObjectKind::Image => types::ObjectKind::Image,
+            ObjectKind::Volume => types::ObjectKind::Volume,
+            ObjectKind::Network => types::ObjectKind::Network,
+            ObjectKind::Exec => types::ObjectKind::Exec,
+            ObjectKind::Plugin => types::ObjectKind::Plugin,
+        },
+        named: &object.named,
+        id: &object.id,
+        name: &object.name,
+        labels,
+        image: &object.image,
+        container: &object.container,
+    };
+    objects.iter().zip(labels).map(one).collect()
+}
+
+fn decision(decision: wit::Decision) -> Decision {
+    let patch = |patch| match patch {
+        types::Patch::Label((key, value)) => Patch::Label(key, value),
+        types::Patch::MemoryLimit(bytes) => Patch::MemoryLimit(bytes),
+        types::Patch::PidsLimit(count) => Patch::PidsLimit(count),
+        types::Patch::ReadOnlyRootfs => Patch::ReadOnlyRootfs,
+        types::Patch::NoNewPrivileges => Patch::NoNewPrivileges,
+        types::Patch::DropCapability(name) => Patch::DropCapability(name),
+    };
+    let verdict = match decision.verdict {
+        types::Verdict::Allow => Verdict::Allow,
+        types::Verdict::AllowWith(patches) => Verdict::AllowWith(patches.into_iter().map(patch).collect()),
+        types::Verdict::Deny(denial) => Verdict::Deny(Denial { reason: denial.reason, hide: denial.hide }),
+    };
+    Decision { verdict, rule: decision.rule }
+}

@@ -1,0 +1,49 @@
+//! What `bindgen!` makes of the WIT packages in `wit/`. Only here do the names of the generated code appear with their versions.
+//!
+//! Each world below is a part of one in `wharf:plugin`: what every plugin may import and must export, and what each kind adds.
+#![allow(missing_docs)] // generated
+
+/// What every plugin may import, and the life cycle that it exports.
+pub mod every {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/host/0.1.0", "../../wit/authz/0.1.0", "../../wit/logging/0.1.0", "../../wit/volume/0.1.0",
+               "../../wit/metrics/0.1.0", "../../wit/ipam/0.1.0", "../../wit/plugin/0.1.0"],
+        inline: "
+            package wharf:engine;
+            world every {
+                import wharf:host/config@0.1.0;
+                import wharf:host/log@0.1.0;
+                import wharf:host/clock@0.1.0;
+                import wharf:host/random@0.1.0;
+                import wharf:host/state@0.1.0;
+                import wharf:host/files@0.1.0;
+                import wharf:host/metrics@0.1.0;
+                import wharf:host/timers@0.1.0;
+                export wharf:plugin/lifecycle@0.1.0;
+            }",
+        world: "wharf:engine/every",
+        imports: {
+            "wharf:host/random": trappable,
+            "wharf:host/state": async,
+            "wharf:host/files": async,
+            "wharf:host/timers": async,
+        },
+        exports: { default: async },
+    });
+}
+
+/// What an authorization plugin exports.
+pub mod authz {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/host/0.1.0", "../../wit/authz/0.1.0"],
+        inline: "
+            package wharf:engine;
+            world authz { export wharf:authz/authorizer@0.1.0; }",
+        world: "wharf:engine/authz",
+        ownership: Borrowing { duplicate_if_necessary: true },
+        exports: { default: async },
+    });
+}
+
+pub use authz::exports::wharf::authz::authorizer;
+pub use every::{exports::wharf::plugin::lifecycle, wharf::host};

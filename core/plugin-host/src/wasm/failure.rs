@@ -1,0 +1,47 @@
+//! Why a call had no answer, in words for an operator.
+
+use std::{fmt, time::Duration};
+use wasmtime::Trap;
+
+/// What ends an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It took longer.
+    Deadline(Duration),
+    /// It wanted more bytes of memory than these.
+    Memory(usize),
+    /// It called too deep.
+    Stack,
+    /// It ended itself, as a panic does.
+    Panic,
+    /// It did what is not allowed, or returned what is no answer.
+    Crash(String),
+}
+
+impl std::error::Error for Failure {}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deadline(limit) => write!(f, "it did not answer within {limit:?}"),
+            Self::Memory(limit) => write!(f, "it needed more than its {limit} bytes of memory"),
+            Self::Stack => f.write_str("it ran out of stack"),
+            Self::Panic => f.write_str("it panicked (see its log)"),
+            Self::Crash(what) => write!(f, "it crashed: {what}"),
+        }
+    }
+}
+
+impl From<wasmtime::Error> for Failure {
+    fn from(error: wasmtime::Error) -> Self {
+        if let Some(known) = error.downcast_ref::<Self>() {
+            return known.clone();
+        }
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Self::Stack,
+            Some(Trap::UnreachableCodeReached) => Self::Panic,
+            Some(trap) => Self::Crash(trap.to_string()),
+            None => Self::Crash(error.root_cause().to_string()),
+        }
+    }
+}

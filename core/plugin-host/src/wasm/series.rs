@@ -1,0 +1,128 @@
+//! Numbers that a plugin reports of itself.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+use wharf_spi::plugin::LATENCY_BUCKETS;
+
+/// Series of one plugin.
+const SERIES_MAX: usize = 100;
+const LABELS_MAX: usize = 10;
+const VALUE_MAX: usize = 128;
+
+/// What a plugin reported for one name and one set of labels.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Number {
+    /// Only grows.
+    Counter(f64),
+    /// Goes both ways.
+    Gauge(f64),
+    /// Seconds: how many were at most each of [`LATENCY_BUCKETS`], their sum, and how many there were.
+    Histogram([u64; LATENCY_BUCKETS.len()], f64, u64),
+}
+
+type Key = (String, Vec<(String, String)>);
+
+/// One series: its name, its labels, sorted, and its value.
+pub type Series = (String, Vec<(String, String)>, Number);
+
+#[derive(Default)]
+pub(super) struct Registry(Mutex<(BTreeMap<Key, Number>, u64)>);
+
+/// What is reported.
+#[derive(Clone, Copy)]
+pub(super) enum Report {
+    Add,
+    Set,
+    Observe,
+}
+
+impl Registry {
+    /// Takes a number, or counts it as dropped: too many series, a bad name, another type than before, not a number.
+    pub fn report(&self, report: Report, name: String, mut labels: Vec<(String, String)>, value: f64) {
+        labels.sort();
+        let fits = is_name(&name)
+            && labels.len() <= LABELS_MAX
+            && labels.iter().all(|(key, value)| is_name(key) && value.len() <= VALUE_MAX)
+            && labels.windows(2).all(|two| matches!(two, [(a, _), (b, _)] if a != b));
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (series, dropped) = &mut *guard;
+        let taken = fits && value.is_finite() && {
+            let same_type = |number: &Number| {
+                matches!(
+                    (number, report),
+                    (Number::Counter(_), Report::Add) | (Number::Gauge(_), Report::Set) | (Number::Histogram(..), Report::Observe)
+                )
+            };
+            let first = (name.clone(), Vec::new());
+            let others = series.range(first..).next().is_none_or(|((other, _), number)| *other != name || same_type(number));
+            let full = series.len() >= SERIES_MAX;
+            let key = (name, labels);
+            others && (!full || series.contains_key(&key)) && put(series, key, report, value)
+        };
+        if !taken {
+            *dropped += 1;
+        }
+    }
+
+    /// All series, and how many reports were dropped.
+    pub fn read(&self) -> (Vec<Series>, u64) {
+        let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (guard.0.iter().map(|((name, labels), number)| (name.clone(), labels.clone(), number.clone())).collect(), guard.1)
+    }
+}
+
+fn put(series: &mut BTreeMap<Key, Number>, key: Key, report: Report, value: f64) -> bool {
+    let number = series.entry(key).or_insert(match report {
+        Report::Add => Number::Counter(0.0),
+        Report::Set => Number::Gauge(0.0),
+        Report::Observe => Number::Histogram([0; LATENCY_BUCKETS.len()], 0.0, 0),
+    });
+    match number {
+        Number::Counter(_) if value < 0.0 => return false,
+        Number::Counter(sum) => *sum += value,
+        Number::Gauge(now) => *now = value,
+        Number::Histogram(buckets, sum, count) => {
+            for (bucket, bound) in buckets.iter_mut().zip(LATENCY_BUCKETS) {
+                *bucket += u64::from(value <= bound);
+            }
+            *sum += value;
+            *count += 1;
+        }
+    }
+    true
+}
+
+fn is_name(text: &str) -> bool {
+    let head = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    head && text.len() <= VALUE_MAX && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(key: &str, value: &str) -> Vec<(String, String)> {
+        vec![(key.to_owned(), value.to_owned())]
+    }
+
+    #[test]
+    fn numbers_add_up_and_are_bounded() {
+        let registry = Registry::default();
+        registry.report(Report::Add, "hits".into(), label("who", "a"), 1.0);
+        registry.report(Report::Add, "hits".into(), label("who", "a"), 2.0);
+        registry.report(Report::Set, "hits".into(), label("who", "b"), 2.0);
+        registry.report(Report::Add, "no-name".into(), Vec::new(), 1.0);
+        registry.report(Report::Add, "hits".into(), label("who", "a"), f64::NAN);
+        registry.report(Report::Observe, "took".into(), Vec::new(), 0.1);
+        let (series, dropped) = registry.read();
+        assert_eq!(dropped, 3);
+        assert_eq!(series[0], ("hits".into(), label("who", "a"), Number::Counter(3.0)));
+        assert_eq!(series[1].2, Number::Histogram([0, 0, 0, 0, 0, 0, 0, 1, 1, 1], 0.1, 1));
+        for n in 0..200 {
+            registry.report(Report::Set, "many".into(), label("n", &n.to_string()), 1.0);
+        }
+        assert_eq!((registry.read().0.len(), registry.read().1), (100, 3 + 102));
+    }
+}

@@ -1,0 +1,103 @@
+//! Plugins in WebAssembly text: a core module with the names of the canonical ABI, made a component of the real worlds.
+//!
+//! All functions answer with a pointer to 64 bytes of zeros unless a test says otherwise; zeros mean `ok`, `allow`, not interested.
+
+use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
+use wit_parser::{ManglingAndAbi, PackageId, Resolve, WorldId};
+
+/// The pieces of a module.
+pub struct Guest {
+    /// Imports and other definitions.
+    pub fields: String,
+    /// Bodies; each leaves the pointer of its answer.
+    pub start: String,
+    pub reload: String,
+    pub wake: String,
+    pub interests: String,
+    /// Its parameter `$rq` points to the request; `$n` (i32) and `$end` (i64) are free.
+    pub judge: String,
+    pub filter: String,
+}
+
+/// Where zeros are, where a test may put an answer, and where arguments begin.
+pub const ZEROS: &str = "(i32.const 64)";
+
+impl Default for Guest {
+    fn default() -> Self {
+        let zeros = || ZEROS.to_owned();
+        Self { fields: String::new(), start: zeros(), reload: zeros(), wake: zeros(), interests: zeros(), judge: zeros(), filter: zeros() }
+    }
+}
+
+impl Guest {
+    /// One that judges so.
+    pub fn judging(judge: &str) -> Self {
+        Self { judge: judge.to_owned(), ..Self::default() }
+    }
+
+    /// Imports of an interface of `wharf:host`: `(name, parameters and results)`.
+    pub fn import(mut self, interface: &str, functions: &[(&str, &str)]) -> Self {
+        for (name, ty) in functions {
+            let import = format!("(import \"wharf:host/{interface}@0.1.0\" \"{name}\" (func ${interface}-{name} {ty}))\n");
+            self.fields.insert_str(0, &import);
+        }
+        self
+    }
+
+    /// The component.
+    pub fn component(&self) -> Vec<u8> {
+        let Self { fields, start, reload, wake, interests, judge, filter } = self;
+        let sixteen = "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)";
+        let text = format!(
+            r#"(module
+              {fields}
+              (memory (export "memory") 1)
+              (global $next (mut i32) (i32.const 4096))
+              (func $alloc (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (local $at i32)
+                (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+                (global.set $next (i32.add (local.get $at) (local.get 3)))
+                (block $fits
+                  (br_if $fits (i32.le_u (global.get $next) (i32.mul (memory.size) (i32.const 65536))))
+                  (drop (memory.grow (i32.add (i32.div_u (local.get 3) (i32.const 65536)) (i32.const 1)))))
+                (local.get $at))
+              (func (export "wharf:plugin/lifecycle@0.1.0#start") (result i32) {start})
+              (func (export "wharf:plugin/lifecycle@0.1.0#reload") (result i32) {reload})
+              (func (export "wharf:plugin/lifecycle@0.1.0#wake") (param i32 i32) (result i32) {wake})
+              (func (export "wharf:authz/authorizer@0.1.0#interests") (result i32) {interests})
+              (func (export "wharf:authz/authorizer@0.1.0#judge") (param $rq i32) (result i32) (local $n i32) (local $end i64)
+                (global.set $next (i32.const 4096)) {judge})
+              (func (export "wharf:authz/authorizer@0.1.0#filter") {sixteen} (result i32)
+                (global.set $next (i32.const 4096)) {filter})
+            )"#
+        );
+        let (resolve, package) = packages();
+        let world = resolve.select_world(&[package], Some("authz")).unwrap();
+        encode(&resolve, world, wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}")))
+    }
+}
+
+/// All of `wit/`, and the package with the worlds.
+pub fn packages() -> (Resolve, PackageId) {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let mut resolve = Resolve::default();
+    let mut last = None;
+    for name in ["host", "authz", "logging", "volume", "metrics", "ipam", "plugin"] {
+        let (package, _) = resolve.push_dir(root.join(name).join("0.1.0")).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+        last = Some(package);
+    }
+    (resolve, last.unwrap())
+}
+
+/// A plugin of a world that imports everything and does nothing.
+pub fn dummy(world: &str) -> Vec<u8> {
+    let (resolve, package) = packages();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    let module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync));
+    encode(&resolve, world, module)
+}
+
+fn encode(resolve: &Resolve, world: WorldId, mut module: Vec<u8>) -> Vec<u8> {
+    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+}

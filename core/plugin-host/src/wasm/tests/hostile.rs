@@ -1,0 +1,156 @@
+//! Plugins that break every rule: each is refused in words that tell why, and the next call finds a fresh instance.
+
+use super::{Guest, World, guest::ZEROS, package, refused, request};
+use crate::wasm::policy;
+use std::time::{Duration, Instant};
+
+#[tokio::test]
+async fn an_endless_loop_meets_its_deadline() {
+    let world = World::new();
+    let plugin = world.load(&Guest::judging("(loop $l (br $l)) unreachable")).await.unwrap();
+    let began = Instant::now();
+    assert_eq!(refused(&plugin).await, "it did not answer within 300ms");
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    assert_eq!(plugin.statistics().iter().find(|(name, _)| *name == "judge").unwrap().1.timeouts, 1);
+}
+
+#[tokio::test]
+async fn a_loop_lets_others_run() {
+    let world = World::new();
+    let plugin = world.load(&Guest::judging("(loop $l (br $l)) unreachable")).await.unwrap();
+    let other = async {
+        for n in 0.. {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            if n == 5 {
+                return;
+            }
+        }
+    };
+    // One thread: the loop has to be left for the other to finish first.
+    tokio::select! {
+        _ = refused(&plugin) => panic!("the loop was first"),
+        () = other => {}
+    }
+}
+
+#[tokio::test]
+async fn endless_host_calls_meet_their_deadline() {
+    let world = World::new();
+    let clock = Guest::judging("(loop $l (drop (call $clock-now)) (br $l)) unreachable").import("clock", &[("now", "(result i64)")]);
+    assert_eq!(refused(&world.load(&clock).await.unwrap()).await, "it did not answer within 300ms");
+    let random = Guest::judging(
+        "(loop $l (global.set $next (i32.const 4096)) (call $random-bytes (i32.const 1000) (i32.const 128)) (br $l)) unreachable",
+    )
+    .import("random", &[("bytes", "(param i32 i32)")]);
+    assert_eq!(refused(&world.load(&random).await.unwrap()).await, "it did not answer within 300ms");
+}
+
+#[tokio::test]
+async fn memory_has_an_end() {
+    let world = World::new();
+    let plugin = world.load(&Guest::judging("(loop $l (drop (memory.grow (i32.const 16))) (br $l)) unreachable")).await.unwrap();
+    assert_eq!(refused(&plugin).await, "it needed more than its 4194304 bytes of memory");
+    let judge = format!("(drop (table.grow 0 (ref.null func) (i32.const 1000000))) {ZEROS}");
+    let guest = Guest { fields: "(table 1 funcref)".to_owned(), ..Guest::judging(&judge) };
+    let plugin = world.load(&guest).await.unwrap();
+    plugin.authorizer().unwrap().judge(&request()).await.expect("a table that does not grow is an answer");
+}
+
+#[tokio::test]
+async fn the_stack_has_an_end() {
+    let world = World::new();
+    let mut guest = Guest::judging("(call $deep)");
+    guest.fields = "(func $deep (result i32) (i32.add (call $deep) (i32.const 1)))".to_owned();
+    assert_eq!(refused(&world.load(&guest).await.unwrap()).await, "it ran out of stack");
+}
+
+#[tokio::test]
+async fn garbage_is_no_answer() {
+    let world = World::new();
+    for (what, judge) in [
+        ("a pointer out of memory", "(i32.const -4)"),
+        ("an unknown case", "(i32.store8 (i32.const 512) (i32.const 7)) (i32.const 512)"),
+        ("an unknown verdict", "(i32.store8 (i32.const 516) (i32.const 9)) (i32.const 512)"),
+        (
+            "a string out of memory",
+            "(i32.store (i32.const 532) (i32.const 0x7fffffff)) (i32.store (i32.const 536) (i32.const 9)) (i32.const 512)",
+        ),
+        (
+            "a string that is none",
+            "(i32.store8 (i32.const 600) (i32.const 0xff)) (i32.store (i32.const 532) (i32.const 600)) (i32.store (i32.const 536) (i32.const 1)) (i32.const 512)",
+        ),
+        ("a list without end", "(i32.store8 (i32.const 516) (i32.const 1)) (i32.store (i32.const 524) (i32.const -1)) (i32.const 512)"),
+    ] {
+        let text = refused(&world.load(&Guest::judging(judge)).await.unwrap()).await;
+        assert!(text.starts_with("it crashed: "), "{what}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn too_much_randomness_is_refused() {
+    let world = World::new();
+    let guest = Guest::judging("(call $random-bytes (i32.const 65537) (i32.const 128)) unreachable")
+        .import("random", &[("bytes", "(param i32 i32)")]);
+    assert!(refused(&world.load(&guest).await.unwrap()).await.contains("65537 random bytes"));
+}
+
+#[tokio::test]
+async fn a_crash_loop_is_quarantined_until_it_is_reloaded() {
+    let world = World::new();
+    let plugin = world.load(&Guest::judging("unreachable")).await.unwrap();
+    for _ in 0..5 {
+        assert_eq!(refused(&plugin).await, "it panicked (see its log)");
+    }
+    let health = plugin.health();
+    assert_eq!((health.status.as_str(), health.failures), ("quarantined", 5));
+    let began = Instant::now();
+    let text = refused(&plugin).await;
+    assert!(text.contains("quarantined") && text.contains("panicked"), "{text}");
+    assert!(began.elapsed() < Duration::from_millis(100));
+    assert_eq!(plugin.statistics().iter().find(|(name, _)| *name == "judge").unwrap().1.traps, 5);
+    plugin.reload(serde_json::Value::Null).await.unwrap();
+    assert_eq!(plugin.health().status, "healthy");
+    assert_eq!(refused(&plugin).await, "it panicked (see its log)");
+    assert!(plugin.log().iter().any(|line| line.contains("judge: it panicked")));
+}
+
+#[tokio::test]
+async fn a_trap_costs_one_instance_only() {
+    let world = World::new();
+    // The third call of every instance traps.
+    let judge = format!(
+        "(global.set $calls (i32.add (global.get $calls) (i32.const 1))) (if (i32.eq (global.get $calls) (i32.const 3)) (then unreachable)) {ZEROS}"
+    );
+    let guest = Guest { fields: "(global $calls (mut i32) (i32.const 0))".to_owned(), ..Guest::judging(&judge) };
+    let plugin = world.load(&guest).await.unwrap();
+    let authorizer = plugin.authorizer().unwrap();
+    for round in 0..3 {
+        for _ in 0..2 {
+            authorizer.judge(&request()).await.unwrap();
+        }
+        assert_eq!(refused(&plugin).await, "it panicked (see its log)", "round {round}");
+    }
+    authorizer.judge(&request()).await.unwrap();
+    assert_eq!(plugin.health().status, "healthy");
+}
+
+#[tokio::test]
+async fn a_plugin_that_does_not_start_is_not_loaded() {
+    let world = World::new();
+    let slow = Guest { start: "(loop $l (br $l)) unreachable".to_owned(), ..Guest::default() };
+    assert_eq!(world.load(&slow).await.err().unwrap().to_string(), "plugin \"p\": it did not answer within 300ms");
+    let bad = Guest {
+        fields: "(data (i32.const 600) \"no policy\")".to_owned(),
+        start: "(i32.store8 (i32.const 512) (i32.const 1)) (i32.store (i32.const 516) (i32.const 600)) (i32.store (i32.const 520) (i32.const 9)) (i32.const 512)".to_owned(),
+        ..Guest::default()
+    };
+    assert_eq!(world.load(&bad).await.err().unwrap().to_string(), "plugin \"p\": no policy");
+}
+
+#[tokio::test]
+async fn limits_have_limits() {
+    let world = World::new();
+    let mut package = package(Guest::default().component(), "");
+    package.limits.memory = Some(policy::MEMORY_MAX + 1);
+    assert!(world.host.load(package).await.err().unwrap().to_string().contains("at the most"));
+}

@@ -1,0 +1,70 @@
+//! The whole host with plugins that are well, ill and evil.
+
+mod guest;
+mod hostile;
+mod interfaces;
+mod life;
+mod worlds;
+
+use super::{Grants, Limits, Package, Plugin, Settings, WasmHost};
+use guest::Guest;
+use serde_json::Value;
+use std::time::Duration;
+use wharf_spi::authz::{Action, AuthzRequest, Bind, Caller, Exposure, Object, ObjectKind, PeerCert, PeerCred, RawView};
+
+struct World {
+    host: WasmHost,
+    dir: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { host: host_in(dir.path()), dir }
+    }
+
+    async fn load(&self, guest: &Guest) -> wharf_types::Result<Plugin> {
+        self.host.load(package(guest.component(), "")).await
+    }
+
+    async fn with(&self, guest: &Guest, grants: &str) -> Plugin {
+        self.host.load(package(guest.component(), grants)).await.unwrap()
+    }
+}
+
+fn host_in(dir: &std::path::Path) -> WasmHost {
+    WasmHost::new(Settings { cache: dir.join("cache"), state: dir.join("state") }).unwrap()
+}
+
+fn package(wasm: Vec<u8>, grants: &str) -> Package {
+    let limits = Limits { deadline: Some(Duration::from_millis(300)), memory: Some(4 << 20), ..Limits::default() };
+    let grants: Grants = grants.parse().unwrap();
+    Package { name: "p".to_owned(), wasm, schema: None, settings: Value::Null, grants, limits }
+}
+
+/// With something in every field.
+fn request() -> AuthzRequest {
+    let text = str::to_owned;
+    AuthzRequest {
+        caller: Caller {
+            unix: Some(PeerCred { uid: 1, gid: 2, groups: vec![3, 4], pid: 5, container: Some(text("caller-container")) }),
+            tls: Some(PeerCert { common_name: text("common"), alternative_names: vec![text("alternative")], der: Vec::new() }),
+        },
+        action: Action("container.create"),
+        api_version: text("1.45"),
+        targets: vec![Object { labels: vec![(text("label"), text("value"))], ..Object::named(ObjectKind::Image, "named") }],
+        exposure: Some(Exposure {
+            host_root: vec![text("privileged")],
+            binds: vec![Bind { source: text("/source"), target: text("/target"), read_only: true }],
+            capabilities: vec![text("SYS_ADMIN")],
+            ports: vec![text("0.0.0.0:80/tcp")],
+        }),
+        input: text("{\"Image\":\"x\"}"),
+        http: RawView { method: text("POST"), uri: text("/containers/create"), headers: Vec::new() },
+    }
+}
+
+/// Judges, and gives the words of the error.
+async fn refused(plugin: &Plugin) -> String {
+    plugin.authorizer().unwrap().judge(&request()).await.expect_err("an error").to_string()
+}

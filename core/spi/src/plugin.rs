@@ -1,0 +1,125 @@
+//! Running plugins: what the engine knows of the code behind one. Who implements this decides nothing about which plugins there are.
+
+use crate::authz::Authorizer;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{path::PathBuf, sync::Arc};
+use wharf_types::Result;
+
+/// The kinds of plugins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PluginKind {
+    /// Decides who may do what.
+    Authz,
+    /// Takes the output of containers somewhere.
+    Logging,
+    /// Changes the output of containers on its way.
+    LogTransform,
+    /// Says where the files of volumes are.
+    Volume,
+    /// Takes the engine's numbers somewhere.
+    Metrics,
+    /// Gives addresses.
+    Ipam,
+}
+
+/// What a component says of itself by its types.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Description {
+    /// What it exports.
+    pub kinds: Vec<PluginKind>,
+    /// What it imports, such as `wharf:host/state@0.1.0`.
+    pub imports: Vec<String>,
+    /// `sha256:…` of the file.
+    pub digest: String,
+}
+
+/// Everything that is needed to run a component.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// Its name, for messages and for what it keeps.
+    pub name: String,
+    /// The file.
+    pub component: PathBuf,
+    /// The digest that it must have.
+    pub digest: String,
+    /// The JSON Schema of its settings, when it ships one.
+    pub schema: Option<Value>,
+    /// Its settings.
+    pub settings: Value,
+    /// Its permissions in words: `state`, `files:/etc/policies`, ….
+    pub permissions: Vec<String>,
+    /// Bytes of memory for each instance; the kind's default without it.
+    pub memory: Option<u64>,
+}
+
+/// How a plugin is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Health {
+    /// `healthy`, `degraded`, `quarantined`.
+    pub status: String,
+    /// Why it is not healthy; empty when it is.
+    pub reason: String,
+    /// Failures in a row.
+    pub failures: u64,
+}
+
+/// How often a function was called, and how it went.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Calls {
+    /// All calls.
+    pub calls: u64,
+    /// Calls that the plugin answered with an error.
+    pub errors: u64,
+    /// Calls that trapped.
+    pub traps: u64,
+    /// Calls that ran out of time.
+    pub timeouts: u64,
+    /// How many took at most as many seconds; the bounds are those of [`LATENCY_BUCKETS`].
+    pub buckets: [u64; LATENCY_BUCKETS.len()],
+    /// Seconds together.
+    pub seconds: f64,
+}
+
+/// Upper bounds of [`Calls::buckets`] in seconds.
+pub const LATENCY_BUCKETS: [f64; 10] = [0.000_005, 0.000_02, 0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.25, 1.0, 5.0];
+
+/// A plugin that runs.
+#[async_trait]
+pub trait RunningPlugin: Send + Sync {
+    /// Its authorizer, when it is one.
+    fn authorizer(&self) -> Option<Arc<dyn Authorizer>>;
+    /// How it is.
+    fn health(&self) -> Health;
+    /// Its last log lines, oldest first.
+    fn log(&self) -> Vec<String>;
+    /// Its calls by function.
+    fn calls(&self) -> Vec<(&'static str, Calls)>;
+    /// Gives it other settings; it keeps its old ones when it cannot take them.
+    async fn reload(&self, settings: Value) -> Result<()>;
+    /// Ends it: calls that are under way are finished, new ones fail.
+    async fn stop(&self);
+}
+
+/// Runs plugins.
+#[async_trait]
+pub trait PluginRunner: Send + Sync {
+    /// Looks at a component and prepares its code for fast loading.
+    ///
+    /// # Errors
+    /// 400 for what is no component or imports what no plugin can have.
+    async fn describe(&self, component: PathBuf) -> Result<Description>;
+    /// Starts a component.
+    ///
+    /// # Errors
+    /// 400 naming the permissions that are missing, and whatever its start says.
+    async fn load(&self, package: Package) -> Result<Arc<dyn RunningPlugin>>;
+    /// Finds one of Docker's own plugins by its name. It is spoken to on first use.
+    ///
+    /// # Errors
+    /// 404 when there is none.
+    async fn connect(&self, name: &str) -> Result<Arc<dyn RunningPlugin>>;
+}
