@@ -21,7 +21,7 @@ SHIM_CARGO   = LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=/usr/lib/$$(gcc -
 SHIM_OUT     = $(TARGET)/shim/$(TRIPLE)
 TEST_SHIM    = WHARF_SHIM="$(abspath $(SHIM_OUT))/debug/wharf-shim"
 
-.PHONY: help setup build dev run stop test lint deny unit fuzz fuzz-brief e2e bench docs install uninstall clean
+.PHONY: help setup build dev plugins run stop test lint deny unit fuzz fuzz-brief e2e bench docs install uninstall clean
 
 help:
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -40,6 +40,9 @@ dev: ## debug binaries, in target/debug
 	$(CARGO) build --locked -p wharf-daemon
 	$(SHIM_CARGO)
 	@install -m 0755 $(SHIM_OUT)/debug/wharf-shim $(TARGET)/debug/wharf-shim
+
+plugins: ## first-party plugins in target/plugins, ready for `docker plugin create`
+	CARGO_TARGET_DIR="$(abspath $(TARGET))" scripts/plugins.sh build
 
 run: setup build ## build, check the host, start the daemon and run a first container
 	@scripts/run.sh $(TARGET)/release/wharfd $(TARGET)/wharfd.log

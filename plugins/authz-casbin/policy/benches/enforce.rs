@@ -1,0 +1,66 @@
+//! Role based policies of Casbin's own benchmark: ten users for a role, one role for ten rules' worth of data. Beside it the casbin
+//! crate with the same files and requests.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use casbin::{CoreApi, DefaultModel, Enforcer, StringAdapter};
+use casbin_policy::{Matching, Policy, Source, Value};
+use criterion::{Criterion, criterion_group, criterion_main};
+use std::{fmt::Write as _, hint::black_box};
+
+const RBAC: &str = "[request_definition]\nr = sub, obj, act\n[policy_definition]\np = sub, obj, act\n[role_definition]\ng = _, _\n\
+                    [policy_effect]\ne = some(where (p.eft == allow))\n[matchers]\n";
+const EQUAL: &str = "m = g(r.sub, p.sub) && r.obj == p.obj && r.act == p.act\n";
+const PATTERNS: &str = "m = g(r.sub, p.sub) && keyMatch(r.obj, p.obj) && regexMatch(r.act, p.act)\n";
+
+fn rules(count: usize, obj: &str, act: &str) -> String {
+    let mut text = String::new();
+    for i in 0..count {
+        writeln!(text, "p, group{i}, data{}{obj}, {act}", i / 10).unwrap();
+    }
+    for i in 0..count * 10 {
+        writeln!(text, "g, user{i}, group{}", i / 10).unwrap();
+    }
+    text
+}
+
+fn ours(c: &mut Criterion, name: &str, model: &str, rules: &str, request: [&str; 3]) {
+    let (model, rules) = (Source { name: "m", text: model }, Source { name: "p", text: rules });
+    let policy = Policy::load(model, &[rules], &Matching::default()).unwrap();
+    let request = request.map(Value::from);
+    let request = request.each_ref();
+    assert!(policy.judge(&request).unwrap().allowed);
+    c.bench_function(name, |b| b.iter(|| policy.judge(black_box(&request)).unwrap().allowed));
+}
+
+fn theirs(c: &mut Criterion, name: &str, model: &str, rules: &str, request: [&str; 3]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let enforcer = runtime.block_on(async {
+        let model = DefaultModel::from_str(model).await.unwrap();
+        Enforcer::new(model, StringAdapter::new(rules)).await.unwrap()
+    });
+    let [sub, obj, act] = request;
+    assert!(enforcer.enforce((sub, obj, act)).unwrap());
+    c.bench_function(name, |b| b.iter(|| enforcer.enforce(black_box((sub, obj, act))).unwrap()));
+}
+
+fn enforce(c: &mut Criterion) {
+    for count in [1_000, 10_000] {
+        let (user, data) = (format!("user{}", count * 5 + 1), format!("data{}", count / 20));
+        let request = [user.as_str(), data.as_str(), "read"];
+        let equal = (format!("{RBAC}{EQUAL}"), rules(count, "", "read"));
+        ours(c, &format!("rbac/{count}"), &equal.0, &equal.1, request);
+        theirs(c, &format!("rbac/{count}/casbin"), &equal.0, &equal.1, request);
+        let patterns = (format!("{RBAC}{PATTERNS}"), rules(count, "*", "(read)|(write)"));
+        ours(c, &format!("patterns/{count}"), &patterns.0, &patterns.1, request);
+    }
+    let text = rules(10_000, "*", "(read)|(write)");
+    let model = format!("{RBAC}{PATTERNS}");
+    c.bench_function("load/10000", |b| {
+        let (model, rules) = (Source { name: "m", text: &model }, Source { name: "p", text: &text });
+        b.iter(|| Policy::load(model, &[rules], &Matching::default()).unwrap().len());
+    });
+}
+
+criterion_group!(benches, enforce);
+criterion_main!(benches);

@@ -1,0 +1,232 @@
+//! A model and its rules, ready to judge.
+
+use crate::{
+    effect::{Effect, Eft},
+    error::{Error, Place, Result, Source},
+    eval::{Evaluator, World},
+    expr::Expr,
+    index::Index,
+    model::Model,
+    parser::{self, Scope},
+    pattern::{Function, Patterns},
+    roles::Roles,
+    rules::{self, Rule},
+    value::Value,
+};
+use std::collections::HashMap;
+
+/// Functions that compare the names of a role definition, where they are patterns. Casbin's users set them in their program
+/// (`AddNamedMatchingFunc`), since model files cannot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matching {
+    /// By role definition (`g`, `g2`) the function for names, such as `keyMatch2`.
+    pub roles: Vec<(String, String)>,
+    /// The same for domains.
+    pub domains: Vec<(String, String)>,
+}
+
+/// A model with its rules.
+#[derive(Debug)]
+pub struct Policy {
+    request: Vec<String>,
+    rules: Vec<Rule>,
+    /// The place of `eft` in a rule.
+    eft: Option<usize>,
+    effect: Effect,
+    matcher: Expr,
+    matcher_place: Place,
+    world: World,
+    index: Index,
+}
+
+/// What a policy says to a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Decision<'p> {
+    /// Whether it may be.
+    pub allowed: bool,
+    /// The rule that decided; none when it was no rule's doing.
+    pub rule: Option<&'p Rule>,
+}
+
+impl Policy {
+    /// Reads a model and its rules, which may stand in several files.
+    ///
+    /// # Errors
+    /// The first mistake.
+    pub fn load(model: Source<'_>, files: &[Source<'_>], matching: &Matching) -> Result<Self> {
+        let model = Model::parse(model)?;
+        let place = &model.matcher_place;
+        let mut world =
+            World { roles: relations(&model, matching)?, patterns: Patterns::new().map_err(|e| place.error(e))?, evals: HashMap::new() };
+        let scope = Scope { request: &model.request, rule: &model.rule, roles: &model.roles };
+        let matcher = parser::parse(&model.matcher, &scope).map_err(|e| place.error(e))?;
+
+        let mut rules = Vec::new();
+        for rule in files.iter().map(|file| rules::parse(*file)).collect::<Result<Vec<_>>>()?.into_iter().flatten() {
+            if let Some(at) = model.roles.iter().position(|(name, _)| *name == rule.kind) {
+                relate(&rule, &model, at, &mut world)?;
+            } else if rule.kind == "p" {
+                fits(&rule, model.rule.len())?;
+                rules.push(rule);
+            } else {
+                return Err(rule.place().error(format!("the model defines no `{}`", rule.kind)));
+            }
+        }
+        if let Some(at) = model.rule.iter().position(|f| f == "priority").filter(|_| model.effect == Effect::Priority) {
+            sort(&mut rules, at)?;
+        }
+        prepare(&matcher, &rules, &scope, &mut world, place)?;
+        let index = Index::new(&matcher, &rules, &world);
+        let eft = model.rule.iter().position(|field| field == "eft");
+        Ok(Self { eft, effect: model.effect, matcher, world, index, rules, matcher_place: model.matcher_place, request: model.request })
+    }
+
+    /// The fields of a request, in their order.
+    pub fn request(&self) -> &[String] {
+        &self.request
+    }
+
+    /// How many rules there are, without those that relate roles.
+    pub fn len(&self) -> usize {
+        self.rules.len()
+    }
+
+    /// Whether there is no rule.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// Judges a request, whose values are in the order of [`Policy::request`].
+    ///
+    /// # Errors
+    /// A value is missing or too much, or the matcher cannot be computed with these values.
+    pub fn judge(&self, request: &[&Value]) -> Result<Decision<'_>> {
+        if request.len() != self.request.len() {
+            return Err(self.matcher_place.error(format!("a request has {} values, not {}", self.request.len(), request.len())));
+        }
+        let (allowed, rule) = self.evaluate(request)?;
+        Ok(Decision { allowed, rule: rule.and_then(|place| self.rules.get(place)) })
+    }
+
+    fn evaluate(&self, request: &[&Value]) -> Result<(bool, Option<usize>)> {
+        let mut evaluator = Evaluator::new(&self.world, request);
+        let mut tally = self.effect.start();
+        if self.rules.is_empty() {
+            // A model without rules is its matcher.
+            if evaluator.truth(&self.matcher, None).map_err(|e| self.matcher_place.error(e))? {
+                tally.push(Eft::Allow, 0);
+            }
+            return Ok((tally.allowed, None));
+        }
+        for place in self.index.candidates(&mut evaluator) {
+            let Some(rule) = self.rules.get(place) else { continue };
+            let failed = |e| rule.place().error(format!("the matcher ({}:{}): {e}", self.matcher_place.file, self.matcher_place.line));
+            if evaluator.truth(&self.matcher, Some(rule)).map_err(failed)? {
+                let eft = self.eft.map_or(Eft::Allow, |at| Eft::of(rule.field(at)));
+                if tally.push(eft, place) {
+                    break;
+                }
+            }
+        }
+        Ok((tally.allowed, tally.rule))
+    }
+}
+
+/// The role definitions, without relations yet.
+fn relations(model: &Model, matching: &Matching) -> Result<Vec<Roles>> {
+    let place = &model.matcher_place;
+    if let Some((name, _)) = matching.roles.iter().chain(&matching.domains).find(|(name, _)| !model.roles.iter().any(|(g, _)| g == name)) {
+        return Err(Error {
+            file: place.file.to_string(),
+            line: 0,
+            message: format!("there is no role definition `{name}` to match names of"),
+        });
+    }
+    let function = |of: &[(String, String)], role: &str| -> Result<Option<Function>> {
+        let Some((_, name)) = of.iter().find(|(name, _)| name == role) else { return Ok(None) };
+        let function = Function::named(name).filter(|f| !f.gets());
+        let unknown = || Error { file: place.file.to_string(), line: 0, message: format!("`{name}` is no function that matches") };
+        function.map(Some).ok_or_else(unknown)
+    };
+    let roles = model.roles.iter().map(|(name, _)| {
+        let (role_matching, domain_matching) = (function(&matching.roles, name)?, function(&matching.domains, name)?);
+        Ok(Roles::matching(role_matching, domain_matching))
+    });
+    roles.collect()
+}
+
+fn fits(rule: &Rule, wanted: usize) -> Result<()> {
+    match rule.fields.len() {
+        found if found == wanted => Ok(()),
+        found => Err(rule.place().error(format!("the model wants {wanted} fields after `{}`, here are {found}", rule.kind))),
+    }
+}
+
+/// Takes a line that gives somebody a role.
+fn relate(rule: &Rule, model: &Model, at: usize, world: &mut World) -> Result<()> {
+    fits(rule, model.roles.get(at).map_or(0, |(_, places)| *places))?;
+    let Some(roles) = world.roles.get_mut(at) else { return Ok(()) };
+    let domain = rule.fields.get(2).map(String::as_str);
+    for (function, name) in
+        [(roles.role_matching, rule.field(0)), (roles.role_matching, rule.field(1)), (roles.domain_matching, rule.field(2))]
+    {
+        if let Some(function) = function {
+            world.patterns.prepare(function, name).map_err(|e| rule.place().error(e))?;
+        }
+    }
+    roles.add(rule.field(0), rule.field(1), domain);
+    Ok(())
+}
+
+/// Explicit priorities: the lowest number first.
+fn sort(rules: &mut [Rule], at: usize) -> Result<()> {
+    for rule in rules.iter() {
+        rule.field(at).parse::<i64>().map_err(|_| rule.place().error(format!("the priority `{}` is no whole number", rule.field(at))))?;
+    }
+    rules.sort_by_key(|rule| rule.field(at).parse::<i64>().unwrap_or(i64::MAX));
+    Ok(())
+}
+
+/// Parses and compiles what the rules hold, so that a mistake is found now and with its line.
+fn prepare(matcher: &Expr, rules: &[Rule], scope: &Scope<'_>, world: &mut World, place: &Place) -> Result<()> {
+    compile(matcher, None, world).map_err(|e| place.error(e))?;
+    for rule in rules {
+        compile(matcher, Some(rule), world).map_err(|e| rule.place().error(e))?;
+        let mut texts = Vec::new();
+        matcher.walk(&mut |expr| {
+            if let Expr::Eval(field) = expr {
+                texts.push(rule.field(*field));
+            }
+        });
+        for text in texts {
+            let failed = |e| rule.place().error(format!("`{text}`: {e}"));
+            let expr = parser::parse(text, scope).map_err(failed)?;
+            let mut nested = false;
+            expr.walk(&mut |e| nested |= matches!(e, Expr::Eval(_)));
+            if nested {
+                return Err(failed("`eval` within `eval`".to_owned()));
+            }
+            compile(&expr, None, world).map_err(failed)?;
+            compile(&expr, Some(rule), world).map_err(failed)?;
+            world.evals.insert(text.to_owned(), expr);
+        }
+    }
+    Ok(())
+}
+
+/// Compiles the patterns that are the same for every request: constants, or fields of this rule.
+fn compile(expr: &Expr, rule: Option<&Rule>, world: &mut World) -> std::result::Result<(), String> {
+    let mut outcome = Ok(());
+    expr.walk(&mut |expr| {
+        let Expr::Call(function, arguments) = expr else { return };
+        let pattern = match (arguments.get(1), rule) {
+            (Some(Expr::Text(text)), None) => Some(text.as_str()),
+            (Some(Expr::Rule(field)), Some(rule)) => Some(rule.field(*field)),
+            _ => None,
+        };
+        if let (Some(pattern), Ok(())) = (pattern, &outcome) {
+            outcome = world.patterns.prepare(*function, pattern);
+        }
+    });
+    outcome
+}
