@@ -14,6 +14,7 @@ pub mod image;
 pub mod inspect;
 pub mod mount;
 pub mod network;
+pub mod plugin;
 pub mod stats;
 pub mod summary;
 pub mod system;

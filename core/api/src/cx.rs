@@ -1,9 +1,10 @@
 //! What endpoints work with: the engine's services and the settings of the API itself.
 
+use crate::{authz::Sight, request::Request};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::{Arc, Mutex, PoisonError};
 use wharf_api_types::{ApiVersion, MAX_API_VERSION};
-use wharf_engine::{Containers, Engine, Events, Execs, Images, Registries, System};
+use wharf_engine::{Containers, Engine, Events, Execs, Images, Plugins, Registries, System};
 use wharf_spi::Extensions;
 
 /// What the API says about the engine it fronts.
@@ -26,6 +27,7 @@ pub struct Cx {
     pub(crate) containers: Containers,
     pub(crate) execs: Execs,
     pub(crate) images: Images,
+    pub(crate) plugins: Plugins,
     pub(crate) registries: Registries,
     pub(crate) system: System,
     pub(crate) events: Events,
@@ -34,10 +36,16 @@ pub struct Cx {
 }
 
 impl Cx {
-    /// Binds the API to an engine and to the extensions that judge requests.
-    pub fn new(engine: Engine, extensions: Arc<dyn Extensions>, settings: Settings) -> Self {
-        let Engine { containers, execs, images, registries, system, events, .. } = engine;
-        Self { containers, execs, images, registries, system, events, gate: Gate::new(extensions, &settings), settings }
+    /// Binds the API to an engine, whose plugins judge requests.
+    pub fn new(engine: Engine, settings: Settings) -> Self {
+        let Engine { containers, execs, images, plugins, registries, system, events, .. } = engine;
+        let gate = Gate::new(Arc::new(plugins.clone()), &settings);
+        Self { containers, execs, images, plugins, registries, system, events, gate, settings }
+    }
+
+    /// What the sender of a request may see.
+    pub(crate) fn sight(&self, rq: &Request) -> Sight {
+        Sight::new(&self.gate.extensions.authorizers(), &rq.received().caller)
     }
 
     /// Names of the authorization plugins, in order.

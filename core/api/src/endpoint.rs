@@ -22,7 +22,7 @@ use http::Method;
 use serde::Serialize;
 use std::{fmt, future::Future, panic::AssertUnwindSafe, sync::Arc};
 use wharf_api_types::MAX_API_VERSION;
-use wharf_spi::authz::{Action, Target};
+use wharf_spi::authz::{Action, Exposure, Object, Patch};
 use wharf_types::{Error, ErrorKind, Result};
 
 /// The methods of the API.
@@ -194,8 +194,21 @@ pub trait Endpoint<C = crate::Cx> {
     fn decode(cx: &C, rq: Request) -> impl Future<Output = Result<Self::Input>> + Send;
 
     /// The objects that the input names, resolved for the authorizers; only called when there are some.
-    fn targets(_input: &Self::Input, _cx: &C) -> Vec<Target> {
+    fn targets(_input: &Self::Input, _cx: &C) -> Vec<Object> {
         Vec::new()
+    }
+
+    /// What the container that is made or started could do to the host, for the authorizers.
+    fn exposure(_input: &Self::Input, _cx: &C) -> Option<Exposure> {
+        None
+    }
+
+    /// Changes the input as an authorizer wants it.
+    ///
+    /// # Errors
+    /// When it has nothing of the kind.
+    fn patch(_input: &mut Self::Input, _patches: &[Patch]) -> Result<()> {
+        Err(Error::system(format!("{} takes no changes", Self::ROW.action.0)))
     }
 
     /// Does it.
@@ -235,8 +248,8 @@ impl<C: Context> Table<C> {
             serve(cx.clone(), row, rq, move |cx, rq| async move {
                 let received = rq.received();
                 version::admit(cx.gate().min_version, received.version, &received.uri, row)?;
-                if let Some(question) = authz::question(cx.gate(), row.action, &received, Vec::new, || Ok(serde_json::Value::Null))? {
-                    question.ask().await?;
+                if let Some(mut question) = authz::question(cx.gate(), row.action, &received, rq.headers()) {
+                    question.ask_bare().await?;
                 }
                 Err(refusal().into())
             })
@@ -316,10 +329,10 @@ where
 async fn answer<C: Context, E: Endpoint<C> + 'static>(cx: Arc<C>, rq: Request) -> Result<Response, Failure> {
     let received = rq.received();
     version::admit(cx.gate().min_version, received.version, &received.uri, &E::ROW)?;
-    let input = E::decode(&cx, rq).await?;
-    let question = authz::question(cx.gate(), E::ROW.action, &received, || E::targets(&input, &cx), || serde_json::to_value(&input))?;
-    if let Some(question) = question {
-        question.ask().await?;
+    let mut question = authz::question(cx.gate(), E::ROW.action, &received, rq.headers());
+    let mut input = E::decode(&cx, rq).await?;
+    if let Some(question) = &mut question {
+        question.ask::<C, E>(&cx, &mut input).await?;
     }
     let output = if E::OUTLIVES_CLIENT {
         let task = tokio::spawn(async move { E::execute(&cx, input).await });
@@ -333,5 +346,9 @@ async fn answer<C: Context, E: Endpoint<C> + 'static>(cx: Arc<C>, rq: Request) -
     } else {
         E::execute(&cx, input).await?
     };
-    Ok(output.into_reply())
+    let response = output.into_reply();
+    match question {
+        Some(question) => question.ask_about_answer(response).await,
+        None => Ok(response),
+    }
 }

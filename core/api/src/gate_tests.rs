@@ -1,6 +1,7 @@
 //! The gate as clients meet it: a router of toy endpoints behind the real server, without an engine.
 
 use crate::{
+    authz::Sight,
     cx::{Context, Gate},
     endpoint::{Endpoint, Row, Table, Verb},
     hijack::{Client, Hijack, Input, Streams},
@@ -21,7 +22,7 @@ use std::sync::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use wharf_spi::{
     Extensions,
-    authz::{Authorizer, AuthzRequest, Caller, PeerCred, Target, Verdict},
+    authz::{Authorizer, AuthzRequest, Caller, Decision, Denial, Interests, Object, ObjectKind, Patch, PeerCred, Verdict},
 };
 use wharf_types::{Error, Result};
 
@@ -48,8 +49,8 @@ impl Endpoint<TestCx> for Echo {
         let body: Value = rq.json().await?;
         Ok(json!({ "name": name, "api": api, "body": body }))
     }
-    fn targets(input: &Value, _: &TestCx) -> Vec<Target> {
-        vec![Target { kind: "image".to_owned(), named: input["name"].as_str().unwrap().to_owned(), id: None }]
+    fn targets(input: &Value, _: &TestCx) -> Vec<Object> {
+        vec![Object::named(ObjectKind::Image, input["name"].as_str().unwrap())]
     }
     async fn execute(cx: &TestCx, input: Value) -> Result<Json<Value>> {
         cx.executed.fetch_add(1, Ordering::SeqCst);
@@ -133,11 +134,14 @@ impl Authorizer for Judge {
     fn name(&self) -> &str {
         "judge"
     }
-    async fn request(&self, rq: &AuthzRequest) -> Result<Verdict> {
+    fn interests(&self) -> Interests {
+        Interests { input: true, filter: false }
+    }
+    async fn judge(&self, rq: &AuthzRequest) -> Result<Decision> {
         self.seen.lock().unwrap().push(rq.clone());
         match self.verdict.clone() {
-            None => Ok(Verdict::Allow),
-            Some(Ok(verdict)) => Ok(verdict),
+            None => Ok(Verdict::Allow.into()),
+            Some(Ok(verdict)) => Ok(verdict.into()),
             Some(Err(message)) => Err(Error::system(message)),
         }
     }
@@ -173,7 +177,7 @@ struct Answer {
 
 async fn ask(app: &App, method: &str, uri: &str) -> Answer {
     let rq = http::Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
-    let caller = Caller { unix: Some(PeerCred { uid: 7, gid: 8, pid: 9 }), tls: None };
+    let caller = Caller { unix: Some(PeerCred { uid: 7, gid: 8, pid: 9, ..PeerCred::default() }), tls: None };
     let (parts, body) = app.handle(rq, Arc::new(caller), None).await.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
@@ -269,7 +273,8 @@ async fn authorizers_judge_what_will_be_executed() {
     assert_eq!(ask(&app, "POST", "/v1.41/images/a/b/tag?x=1").await.status, StatusCode::OK);
     let seen = judge.seen.lock().unwrap().pop().unwrap();
     assert_eq!((seen.action.0, seen.api_version.as_str(), seen.caller.unix.unwrap().uid), ("image.tag", "1.41", 7));
-    assert_eq!(seen.input, json!({ "name": "a/b", "api": "1.41", "body": null }));
+    let input: Value = serde_json::from_str(&seen.input).unwrap();
+    assert_eq!(input, json!({ "name": "a/b", "api": "1.41", "body": null }));
     assert_eq!((seen.targets[0].named.as_str(), seen.http.uri.as_str()), ("a/b", "/v1.41/images/a/b/tag?x=1"));
     assert_eq!(cx.executed.load(Ordering::SeqCst), 1);
     assert_eq!(ask(&app, "GET", "/networks").await.status, StatusCode::NOT_IMPLEMENTED);
@@ -279,7 +284,7 @@ async fn authorizers_judge_what_will_be_executed() {
 #[tokio::test]
 async fn denials_and_failures_stop_a_request() {
     for (verdict, status, message) in [
-        (Ok(Verdict::Deny("no".to_owned())), StatusCode::FORBIDDEN, "authorization denied by plugin judge: no"),
+        (Ok(Verdict::deny("no")), StatusCode::FORBIDDEN, "authorization denied by plugin judge: no"),
         (Err("gone"), StatusCode::INTERNAL_SERVER_ERROR, "plugin judge failed with error: gone"),
     ] {
         let (app, cx) = app(vec![Arc::new(Judge { verdict: Some(verdict), ..Judge::default() })]);
@@ -291,6 +296,56 @@ async fn denials_and_failures_stop_a_request() {
         assert_eq!(ask(&app, "GET", "/_ping").await.status, status);
         assert_eq!(cx.executed.load(Ordering::SeqCst), 0);
     }
+}
+
+/// Hides image `a`, wants changes of image `b`, and sees nothing when blind.
+struct Keeper {
+    blind: bool,
+}
+
+#[async_trait::async_trait]
+impl Authorizer for Keeper {
+    fn name(&self) -> &str {
+        "keeper"
+    }
+    fn interests(&self) -> Interests {
+        Interests { input: false, filter: true }
+    }
+    async fn judge(&self, rq: &AuthzRequest) -> Result<Decision> {
+        assert!(rq.input.is_empty(), "not asked for");
+        Ok(match rq.targets.first().map(|t| t.named.as_str()) {
+            Some("a") => Verdict::Deny(Denial { reason: "hidden".to_owned(), hide: true }),
+            Some("b") => Verdict::AllowWith(vec![Patch::ReadOnlyRootfs]),
+            _ => Verdict::Allow,
+        }
+        .into())
+    }
+    async fn filter(&self, _: &Caller, objects: &[Object]) -> Result<Vec<bool>> {
+        if self.blind { Err(Error::system("blind")) } else { Ok(objects.iter().map(|o| o.id != "secret").collect()) }
+    }
+}
+
+#[tokio::test]
+async fn what_is_hidden_does_not_exist_and_changes_need_somebody_to_make_them() {
+    let (app, cx) = app(vec![Arc::new(Keeper { blind: false })]);
+    let answer = ask(&app, "POST", "/v1.41/images/a/tag").await;
+    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::NOT_FOUND, "{\"message\":\"No such image: a\"}\n"));
+    let answer = ask(&app, "POST", "/v1.41/images/b/tag").await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(answer.body.contains("plugin keeper failed with error: image.tag takes no changes"), "{}", answer.body);
+    assert_eq!(ask(&app, "POST", "/v1.41/images/c/tag").await.status, StatusCode::OK);
+    assert_eq!(cx.executed.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn who_cannot_tell_hides_everything() {
+    let object = |id: &str| Object { id: id.to_owned(), ..Object::named(ObjectKind::Container, "") };
+    for (blind, seen) in [(false, vec!["open"]), (true, vec![])] {
+        let chain: [Arc<dyn Authorizer>; 1] = [Arc::new(Keeper { blind })];
+        let sight = Sight::new(&chain, &Caller::default());
+        assert_eq!(sight.keep(vec!["open", "secret"], |id| object(id)).await, seen);
+    }
+    assert!(Sight::new(&[Arc::new(Judge::default())], &Caller::default()).is_open());
 }
 
 /// A connection to the real server; what is written is sent, and everything is read until the server closes.

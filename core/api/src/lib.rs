@@ -25,6 +25,7 @@ mod hangup;
 mod hijack;
 mod images;
 mod normalize;
+mod plugins;
 mod query;
 #[cfg(test)]
 mod reference;

@@ -4,7 +4,7 @@
 use crate::{
     check::facts::Facts,
     config::{Bridge, CgroupnsMode, Config, Flags, IpcMode, Network, Runtimes, Seccomp, StorageDriver},
-    daemon::{Daemon, extensions},
+    daemon::Daemon,
     listen::{self, Listener, Sockets, tls},
     pidfile::Pidfile,
     reload::Reloader,
@@ -28,6 +28,11 @@ use wharf_engine::{
 use wharf_images::ImageStore;
 use wharf_layers::Layers;
 use wharf_network::{BridgeConfig, BridgeNetwork};
+use wharf_plugin_host::{
+    Runner,
+    legacy::{Discovery, NativePlugins},
+    wasm,
+};
 use wharf_registry::Client;
 use wharf_runtime::{spec, task::ShimHost};
 use wharf_store::{DataRootLock, Durability, write_atomic};
@@ -69,8 +74,11 @@ pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Re
         layers: Arc::new(layers),
         network,
         registry: registry_client(),
+        runner: Arc::new(runner(&config.data_root)),
     };
     let engine = Engine::boot(parts).await.context("bring the containers back")?;
+    // Before anybody can ask for something.
+    engine.plugins.authorize_with(config.authorization_plugins.clone(), config.authorization_monitor.clone()).await;
     let listeners = listen::bind(&config.hosts, &config.group, tls.as_ref(), sockets).await?;
     let settings = Settings {
         min_api_version: config.min_api_version,
@@ -79,7 +87,7 @@ pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Re
         build_time: option_env!("WHARF_BUILD_TIME").unwrap_or("unknown").to_owned(),
         warnings: listeners.iter().filter_map(Listener::warning).collect(),
     };
-    let app = wharf_api::app(Cx::new(engine.clone(), extensions(), settings));
+    let app = wharf_api::app(Cx::new(engine.clone(), settings));
     let exec_root = config.exec_root.clone();
     let reloader = Reloader::new(flags, config, cgroup_v2, engine.clone());
     Ok(Daemon { engine, app, listeners, reloader, exec_root, _lock: lock, _pidfile: pidfile })
@@ -113,6 +121,12 @@ fn bridge_config(network: &Network) -> Option<BridgeConfig> {
         firewall: network.packet_filter,
         pools: network.address_pools.iter().map(|p| (p.base, p.size)).collect(),
     })
+}
+
+/// Whoever runs plugins.
+fn runner(data_root: &Path) -> Runner {
+    let settings = wasm::Settings { cache: data_root.join("plugin-code"), state: data_root.join("plugin-state") };
+    Runner::new(settings, Discovery::default(), NativePlugins::Refused)
 }
 
 /// Certificates that were set up for dockerd are good here, too.

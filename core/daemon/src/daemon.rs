@@ -133,8 +133,3 @@ async fn serve(accepted: Accepted, app: App) {
         Err(e) => tracing::info!(error = %e, "TLS handshake failed"),
     }
 }
-
-/// The extensions of a daemon without plugins.
-pub(crate) fn extensions() -> Arc<dyn wharf_spi::Extensions> {
-    Arc::new(wharf_spi::NoExtensions)
-}

@@ -133,8 +133,9 @@ impl Listener {
         match self {
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                let peer = stream.peer_cred()?;
-                Ok(Accepted::Unix(stream, PeerCred { uid: peer.uid(), gid: peer.gid(), pid: peer.pid().unwrap_or(0) }))
+                let (peer, groups) = (stream.peer_cred()?, sys::peer_groups(&stream)?);
+                let peer = PeerCred { uid: peer.uid(), gid: peer.gid(), groups, pid: peer.pid().unwrap_or(0), container: None };
+                Ok(Accepted::Unix(stream, peer))
             }
             Self::Tcp(listener, tls) => {
                 let (stream, _) = listener.accept().await?;
@@ -212,7 +213,8 @@ mod tests {
         assert_eq!((there.mode() & 0o7777, there.uid(), there.gid()), (0o660, 0, 12345));
         let mut client = UnixStream::connect(&path).await.unwrap();
         let (mut server, caller) = listeners[0].accept().await.unwrap().establish().await.unwrap();
-        assert_eq!(caller.unix, Some(PeerCred { uid: 0, gid: 0, pid: std::process::id() as i32 }));
+        let groups = rustix::process::getgroups().unwrap().iter().map(|g| g.as_raw()).collect();
+        assert_eq!(caller.unix, Some(PeerCred { uid: 0, gid: 0, groups, pid: std::process::id() as i32, container: None }));
         client.write_all(b"hi").await.unwrap();
         let mut got = [0; 2];
         server.read_exact(&mut got).await.unwrap();

@@ -42,6 +42,8 @@ impl Reloader {
         }
         trace::set_level(config.log.level);
         self.engine.system.reload(settings);
+        let chain = self.engine.plugins.authorize_with(config.authorization_plugins, config.authorization_monitor);
+        tokio::runtime::Handle::current().block_on(chain);
         tracing::info!("configuration reloaded");
         Ok(())
     }

@@ -11,6 +11,7 @@ pub mod execs;
 pub mod frames;
 pub mod images;
 mod pipe;
+pub mod plugins;
 pub mod registries;
 pub mod stats;
 pub mod system;
@@ -32,6 +33,7 @@ pub use events::Events;
 pub use execs::Execs;
 pub use images::Images;
 pub use pipe::ByteStream;
+pub use plugins::Plugins;
 pub use registries::Registries;
 pub use system::System;
 
@@ -44,6 +46,8 @@ pub struct Engine {
     pub execs: Execs,
     /// Images and their layers.
     pub images: Images,
+    /// Managed plugins.
+    pub plugins: Plugins,
     /// What is done with registries.
     pub registries: Registries,
     /// Facts about the host and the engine.
@@ -72,6 +76,8 @@ pub struct Parts {
     pub shims: ShimHost,
     /// Registries.
     pub registry: wharf_registry::Client,
+    /// Whoever runs plugins.
+    pub runner: Arc<dyn wharf_spi::plugin::PluginRunner>,
 }
 
 impl Engine {
@@ -80,11 +86,13 @@ impl Engine {
     /// # Errors
     /// When the data root cannot be read or written.
     pub async fn boot(parts: Parts) -> Result<Self> {
-        let Parts { config, live, spec_host, facts, images, layers, network, shims, registry } = parts;
+        let Parts { config, live, spec_host, facts, images, layers, network, shims, registry, runner } = parts;
         let trash = Trash::open(&config.data_root.join("trash"))?;
         trash.empty()?;
         let (events, index) = (Events::default(), Arc::new(containers::Index::default()));
         let images = Images::new(images, layers.clone(), index.clone(), events.clone());
+        let plugins = Plugins::open(&config.data_root, trash.clone(), runner, events.clone())?;
+        plugins.boot().await;
         let shared = Arc::new(Shared {
             specs: DocDir::dirs(&config.data_root.join("containers"), SPEC_FILE, trash, Durability::Synced)?,
             config,
@@ -107,6 +115,6 @@ impl Engine {
         let execs = Execs::new(shared.clone(), containers.clone());
         let registries = Registries::new(shared.clone(), registry);
         let system = System::new(facts, shared, containers.clone());
-        Ok(Self { containers, execs, images, registries, system, events })
+        Ok(Self { containers, execs, images, plugins, registries, system, events })
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use tokio::io::AsyncRead;
 use wharf_api_types::inspect::CopyRequest;
 use wharf_engine::containers::{ExtractOptions, Packing, PathStat};
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::{Error, Result, Timestamp};
 
 const PATH_STAT: HeaderName = HeaderName::from_static("x-docker-container-path-stat");
@@ -48,7 +48,7 @@ impl Endpoint for Stat {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Input::of(&rq)
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
@@ -77,7 +77,7 @@ impl Endpoint for Get {
     async fn decode(_: &Cx, rq: Request) -> Result<GetInput> {
         Ok(GetInput { place: Input::of(&rq)?, packing: packing(rq.headers()) })
     }
-    fn targets(input: &GetInput, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &GetInput, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.place.id)
     }
     async fn execute(cx: &Cx, input: GetInput) -> Result<Response> {
@@ -117,7 +117,7 @@ impl Endpoint for Put {
         let (keep_kinds, container_owner) = (query.flag("noOverwriteDirNonDir"), query.flag("copyUIDGID"));
         Ok(PutInput { place, keep_kinds, container_owner, archive: Box::new(rq.into_reader()) })
     }
-    fn targets(input: &PutInput, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &PutInput, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.place.id)
     }
     async fn execute(cx: &Cx, input: PutInput) -> Result<Self::Output> {
@@ -143,7 +143,7 @@ impl Endpoint for Copy {
         }
         Ok(Input { id, path })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 use wharf_api_types::ApiVersion;
 use wharf_engine::containers::{AttachOptions, AttachedIo};
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// What can be attached to.
@@ -62,7 +62,7 @@ impl Endpoint for Attach {
             client,
         })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Hijack> {

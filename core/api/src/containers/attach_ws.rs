@@ -11,7 +11,7 @@ use crate::{
 };
 use serde::Serialize;
 use wharf_engine::containers::AttachOptions;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Connects a websocket to a container's streams.
@@ -56,7 +56,7 @@ impl Endpoint for AttachWs {
             handshake,
         })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Websocket> {

@@ -9,7 +9,7 @@ use crate::{
 use serde::Serialize;
 use wharf_api_types::inspect::FileChange;
 use wharf_engine::containers::Change;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Lists what a container changed in its image's files; `null` when it changed nothing.
@@ -28,7 +28,7 @@ impl Endpoint for Changes {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { id: rq.path("id")? })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

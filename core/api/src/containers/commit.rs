@@ -10,7 +10,7 @@ use crate::{
 use serde::Serialize;
 use wharf_api_types::{container::Config, inspect::IdResponse};
 use wharf_engine::containers::CommitRequest;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::{Error, Result};
 
 /// Makes an image of a container.
@@ -52,7 +52,7 @@ impl Endpoint for Commit {
             config: rq.json().await?,
         })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.container)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

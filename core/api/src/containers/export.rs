@@ -9,7 +9,7 @@ use crate::{
     stream::bytes,
 };
 use serde::Serialize;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 const OCTETS: &str = "application/octet-stream";
@@ -30,7 +30,7 @@ impl Endpoint for Export {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { id: rq.path("id")? })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {

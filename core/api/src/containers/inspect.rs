@@ -20,7 +20,7 @@ use wharf_engine::containers::{
     ContainerSpec, ContainerState, ContainerView, HostPaths,
     health::{Health, ProbeResult},
 };
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::{Result, Timestamp};
 
 /// API version 1.x from which an empty `OnBuild` is left out.
@@ -45,7 +45,7 @@ impl Endpoint for Inspect {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { id: rq.path("id")?, size: rq.query().flag("size") && rq.api().since(21), api: rq.api() })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

@@ -9,7 +9,7 @@ use crate::{
 };
 use serde::Serialize;
 use wharf_api_types::ApiVersion;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::{ErrorKind, Result, Signal};
 
 /// Sends a signal.
@@ -31,7 +31,7 @@ impl Endpoint for Kill {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { id: rq.path("id")?, signal: rq.query().text("signal").map(str::to_owned), api: rq.api() })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<NoContent> {

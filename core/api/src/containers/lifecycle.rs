@@ -11,8 +11,8 @@ use crate::{
 use serde::Serialize;
 use serde_json::Value;
 use wharf_api_types::container::HostConfig;
-use wharf_engine::containers::StopOptions;
-use wharf_spi::authz::Target;
+use wharf_engine::containers::{StopOptions, exposure};
+use wharf_spi::authz::{Exposure, Object};
 use wharf_types::{Error, Result, Signal};
 
 /// Starts a container.
@@ -56,8 +56,14 @@ impl Endpoint for Start {
         };
         Ok(StartInput { id, host_config })
     }
-    fn targets(input: &StartInput, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &StartInput, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
+    }
+    fn exposure(input: &StartInput, cx: &Cx) -> Option<Exposure> {
+        match &input.host_config {
+            Some(host) => Some(exposure::of(host)),
+            None => cx.containers.get(&input.id).ok().map(|c| exposure::of(&c.spec.host_config)),
+        }
     }
     async fn execute(cx: &Cx, input: StartInput) -> Result<NoContent> {
         cx.containers.start_with(&input.id, input.host_config).await.map(|()| NoContent)
@@ -91,7 +97,7 @@ impl Endpoint for Stop {
     async fn decode(_: &Cx, rq: Request) -> Result<StopInput> {
         StopInput::decode(&rq)
     }
-    fn targets(input: &StopInput, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &StopInput, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: StopInput) -> Result<NoContent> {
@@ -107,7 +113,7 @@ impl Endpoint for Restart {
     async fn decode(_: &Cx, rq: Request) -> Result<StopInput> {
         StopInput::decode(&rq)
     }
-    fn targets(input: &StopInput, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &StopInput, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: StopInput) -> Result<NoContent> {

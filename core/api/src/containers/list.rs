@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Cx,
+    authz::{Sight, of_container},
     contract::{filters, flag, integer, text},
     endpoint::{Endpoint, Row},
     filters::Filters,
@@ -29,6 +30,8 @@ pub struct Input {
     filters: Filters,
     #[serde(skip)]
     api: ApiVersion,
+    #[serde(skip)]
+    sight: Sight,
 }
 
 impl Endpoint for List {
@@ -38,7 +41,7 @@ impl Endpoint for List {
     type Input = Input;
     type Output = Json<Vec<ContainerSummary>>;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+    async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
         let mut filters = rq.filters()?;
         for key in ["since", "before"] {
             if let Some(name) = rq.query().text(key) {
@@ -46,12 +49,12 @@ impl Endpoint for List {
             }
         }
         let limit = rq.query().integer("limit")?.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
-        Ok(Input { all: rq.query().flag("all"), limit, size: rq.query().flag("size"), filters, api: rq.api() })
+        Ok(Input { all: rq.query().flag("all"), limit, size: rq.query().flag("size"), filters, api: rq.api(), sight: cx.sight(&rq) })
     }
 
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let selection = Selection::resolve(input.filters, input.all, &cx.containers, &cx.images)?;
-        let selected = selection.apply(cx.containers.list(), input.limit);
+        let selected = selection.apply(input.sight.keep(cx.containers.list(), of_container).await, input.limit);
         summaries(cx, selected, input.size, input.api).await.map(Json)
     }
 }

@@ -12,7 +12,7 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 use wharf_api_types::ApiVersion;
 use wharf_engine::containers::LogRequest;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::{Error, Result, Timestamp};
 
 /// Reads a container's log.
@@ -77,7 +77,7 @@ impl Endpoint for Logs {
             api,
         })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {

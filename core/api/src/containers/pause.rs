@@ -7,7 +7,7 @@ use crate::{
     request::Request,
 };
 use serde::Serialize;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Freezes a container.
@@ -28,7 +28,7 @@ impl Endpoint for Pause {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { id: rq.path("id")? })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<NoContent> {
@@ -44,7 +44,7 @@ impl Endpoint for Unpause {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { id: rq.path("id")? })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<NoContent> {

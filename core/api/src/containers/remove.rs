@@ -9,7 +9,7 @@ use crate::{
 };
 use serde::Serialize;
 use wharf_engine::containers::RemoveOptions;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Removes a container.
@@ -32,7 +32,7 @@ impl Endpoint for Remove {
         let flag = |name| rq.query().flag(name);
         Ok(Input { id: rq.path("id")?, force: flag("force"), volumes: flag("v"), link: flag("link") })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<NoContent> {

@@ -8,7 +8,7 @@ use crate::{
     request::Request,
 };
 use serde::Serialize;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Gives a container another name.
@@ -28,7 +28,7 @@ impl Endpoint for Rename {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { id: rq.path("id")?, name: rq.query().text("name").unwrap_or_default().to_owned() })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<NoContent> {

@@ -9,7 +9,7 @@ use crate::{
     request::Request,
 };
 use serde::Serialize;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::{Error, Result};
 
 /// Sets the size of a container's terminal.
@@ -46,7 +46,7 @@ impl Endpoint for Resize {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Input::decode(&rq)
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

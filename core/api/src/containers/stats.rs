@@ -16,7 +16,7 @@ use wharf_api_types::{
     stats::{NetworkStats, Stats as Shape},
 };
 use wharf_engine::stats::Sampler;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::{Error, Result, Timestamp};
 
 /// Between two samples.
@@ -51,7 +51,7 @@ impl Endpoint for Stats {
         }
         Ok(Input { id: rq.path("id")?, stream, one_shot, api })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {

@@ -9,7 +9,7 @@ use crate::{
 };
 use serde::Serialize;
 use wharf_api_types::inspect::TopResponse;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Lists a container's processes.
@@ -29,7 +29,7 @@ impl Endpoint for Top {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { id: rq.path("id")?, ps_args: rq.query().text("ps_args").unwrap_or("-ef").to_owned() })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

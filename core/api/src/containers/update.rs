@@ -8,7 +8,7 @@ use crate::{
 };
 use serde::Serialize;
 use wharf_api_types::{ApiVersion, container::HostConfig, inspect::UpdateResponse};
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Changes limits and the restart policy.
@@ -32,7 +32,7 @@ impl Endpoint for Update {
         shape(&mut change, api);
         Ok(Input { id, change })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

@@ -19,7 +19,7 @@ use wharf_api_types::{
     inspect::{WaitError, WaitResponse},
 };
 use wharf_engine::containers::{WaitCondition, WaitOutcome};
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::{Error, Result};
 
 /// Waits for a container.
@@ -46,7 +46,7 @@ impl Endpoint for Wait {
         parse(&condition)?;
         Ok(Input { id: rq.path("id")?, condition, api: rq.api() })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {

@@ -8,7 +8,7 @@ use crate::{
 };
 use serde::Serialize;
 use wharf_api_types::{exec::ExecCreate, inspect::IdResponse};
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::{Error, Result};
 
 /// Registers an exec.
@@ -37,7 +37,7 @@ impl Endpoint for Create {
         detach::parse(&config.detach_keys).map_err(|_| Error::system(format!("Invalid escape keys ({}) provided", config.detach_keys)))?;
         Ok(Input { id, config })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

@@ -10,7 +10,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::Serialize;
 use wharf_api_types::exec::{ExecInspect, ProcessConfig};
 use wharf_engine::execs::ExecView;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Describes an exec.
@@ -29,7 +29,7 @@ impl Endpoint for Inspect {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { id: rq.path("id")? })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::exec(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

@@ -7,7 +7,7 @@ use crate::{
     reply::Empty,
     request::Request,
 };
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Sets the size of an exec's terminal.
@@ -21,7 +21,7 @@ impl Endpoint for Resize {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Input::decode(&rq)
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::exec(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

@@ -12,7 +12,7 @@ use crate::{
 };
 use serde::Serialize;
 use wharf_api_types::{ApiVersion, exec::ExecStart};
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Runs an exec.
@@ -44,7 +44,7 @@ impl Endpoint for Start {
         }
         Ok(Input { id, start, api, client })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::exec(cx, &input.id)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {

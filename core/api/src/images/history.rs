@@ -11,7 +11,7 @@ use crate::{
 use serde::Serialize;
 use wharf_api_types::image::{HistoryItem, OciPlatform};
 use wharf_images::Step;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::{Result, Timestamp};
 
 /// Lists the steps of an image, newest first.
@@ -31,7 +31,7 @@ impl Endpoint for History {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { name: rq.path("name")?, platform: platform::one(&rq)? })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::image(cx, &input.name)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

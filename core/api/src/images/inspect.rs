@@ -18,7 +18,7 @@ use wharf_api_types::{
     inspect::GraphDriver,
 };
 use wharf_engine::images::Image;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::{Error, Result, Timestamp};
 
 /// Describes one image. There is one manifest per image here, so `manifests` adds nothing, as in Docker's own store of this kind.
@@ -45,7 +45,7 @@ impl Endpoint for Inspect {
         }
         Ok(Input { name: rq.path("name")?, platform, api: rq.api() })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::image(cx, &input.name)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

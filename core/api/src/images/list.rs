@@ -3,6 +3,7 @@
 use super::select::{KEYS, Selection, created, is_intermediate};
 use crate::{
     Cx,
+    authz::{Sight, of_image},
     contract::{filters, flag, text},
     endpoint::{Endpoint, Row},
     filters::Filters,
@@ -29,6 +30,8 @@ pub struct Input {
     filters: Filters,
     #[serde(skip)]
     api: ApiVersion,
+    #[serde(skip)]
+    sight: Sight,
 }
 
 impl Endpoint for List {
@@ -45,7 +48,7 @@ impl Endpoint for List {
     type Input = Input;
     type Output = Json<Vec<ImageSummary>>;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+    async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
         let (query, api) = (rq.query(), rq.api());
         if query.flag("identity") && !query.flag("manifests") {
             return Err(Error::invalid("conflicting options: identity requires manifests"));
@@ -54,23 +57,23 @@ impl Endpoint for List {
         if let Some(pattern) = query.text("filter") {
             filters.add("reference", pattern);
         }
-        Ok(Input { all: query.flag("all"), shared_size: query.flag("shared-size"), filters, api })
+        Ok(Input { all: query.flag("all"), shared_size: query.flag("shared-size"), filters, api, sight: cx.sight(&rq) })
     }
 
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let api = input.api;
-        summaries(cx, input, api.since(51)).map(Json)
+        summaries(cx, input, api.since(51)).await.map(Json)
     }
 }
 
 /// All images but intermediate ones, with what `/system/df` tells of them.
-pub fn in_use(cx: &Cx, api: ApiVersion) -> Result<Vec<ImageSummary>> {
-    summaries(cx, Input { all: false, shared_size: true, filters: Filters::default(), api }, true)
+pub async fn in_use(cx: &Cx, api: ApiVersion, sight: Sight) -> Result<Vec<ImageSummary>> {
+    summaries(cx, Input { all: false, shared_size: true, filters: Filters::default(), api, sight }, true).await
 }
 
-fn summaries(cx: &Cx, input: Input, count_users: bool) -> Result<Vec<ImageSummary>> {
+async fn summaries(cx: &Cx, input: Input, count_users: bool) -> Result<Vec<ImageSummary>> {
     let selection = Selection::resolve(input.filters, &cx.images, Timestamp::now())?;
-    let mut images = cx.images.list();
+    let mut images = input.sight.keep(cx.images.list(), |image| of_image(image)).await;
     images.sort_by_key(|i| std::cmp::Reverse(created(i)));
     let parents: HashSet<_> = images.iter().filter_map(|i| i.parent.clone()).collect();
     let users = if count_users { users(cx) } else { HashMap::new() };

@@ -3,6 +3,7 @@
 use super::{remove, select::created};
 use crate::{
     Cx,
+    authz::{Sight, of_image},
     contract::filters,
     endpoint::{Endpoint, Row},
     filters::Filters,
@@ -10,6 +11,7 @@ use crate::{
     request::Request,
 };
 use serde::Serialize;
+use std::collections::HashSet;
 use wharf_api_types::image::ImagePrune;
 use wharf_types::{Result, Timestamp};
 
@@ -21,6 +23,8 @@ pub struct Input {
     filters: Filters,
     dangling_only: bool,
     until: Option<Timestamp>,
+    #[serde(skip)]
+    sight: Sight,
 }
 
 impl Endpoint for Prune {
@@ -28,17 +32,18 @@ impl Endpoint for Prune {
     type Input = Input;
     type Output = Json<ImagePrune>;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+    async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
         let filters = rq.filters()?;
         let dangling_only = filters.flag("dangling")?.unwrap_or(true);
         let until = filters.until(Timestamp::now())?;
-        Ok(Input { filters, dangling_only, until })
+        Ok(Input { filters, dangling_only, until, sight: cx.sight(&rq) })
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let Input { filters, dangling_only, until } = input;
+        let Input { filters, dangling_only, until, sight } = input;
+        let seen: HashSet<_> = sight.keep(cx.images.list(), |image| of_image(image)).await.into_iter().map(|i| i.id.clone()).collect();
         let select = move |image: &wharf_images::Image| {
             let labels = image.config.config.labels.clone().unwrap_or_default();
-            until.is_none_or(|t| created(image) <= t) && filters.prune_labels(&labels)
+            seen.contains(&image.id) && until.is_none_or(|t| created(image) <= t) && filters.prune_labels(&labels)
         };
         let pruned = cx.images.prune(dangling_only, select).await?;
         let deleted: Vec<_> = pruned.removed.into_iter().map(remove::line).collect();

@@ -11,7 +11,7 @@ use crate::{
 use serde::Serialize;
 use wharf_api_types::image::{ImageDelete, OciPlatform};
 use wharf_engine::images::{RemoveImage, Removed};
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Removes a reference, and the image with its last one.
@@ -37,7 +37,7 @@ impl Endpoint for Remove {
         let platforms = platform::all(&rq, "platforms")?;
         Ok(Input { name: rq.path("name")?, force: flag("force"), noprune: flag("noprune"), platforms })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::image(cx, &input.name)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

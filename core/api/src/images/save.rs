@@ -11,7 +11,7 @@ use crate::{
 };
 use serde::Serialize;
 use wharf_api_types::image::OciPlatform;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 const PLATFORM: Param = json_list::<OciPlatform>("platform").since(48);
@@ -31,7 +31,7 @@ async fn save(cx: &Cx, input: &Input) -> Result<Response> {
     Ok(streaming(TAR, bytes(cx.images.save(&input.names, &platform::meant(&input.platforms)?).await?)))
 }
 
-fn targets(names: &[String], cx: &Cx) -> Vec<Target> {
+fn targets(names: &[String], cx: &Cx) -> Vec<Object> {
     names.iter().flat_map(|name| authz::image(cx, name)).collect()
 }
 
@@ -44,7 +44,7 @@ impl Endpoint for Several {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { names: rq.query().all("names"), platforms: platform::archived(&rq)? })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         targets(&input.names, cx)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
@@ -60,7 +60,7 @@ impl Endpoint for One {
     async fn decode(_: &Cx, rq: Request) -> Result<Input> {
         Ok(Input { names: vec![rq.path("name")?], platforms: platform::archived(&rq)? })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         targets(&input.names, cx)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {

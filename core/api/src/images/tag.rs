@@ -8,7 +8,7 @@ use crate::{
     request::Request,
 };
 use serde::Serialize;
-use wharf_spi::authz::Target;
+use wharf_spi::authz::Object;
 use wharf_types::Result;
 
 /// Gives an image a name. A name that another image has moves, with or without the `force` of old clients.
@@ -30,7 +30,7 @@ impl Endpoint for Tag {
         let text = |name| rq.query().text(name).unwrap_or_default().to_owned();
         Ok(Input { name: rq.path("name")?, repo: text("repo"), tag: text("tag") })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Target> {
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::image(cx, &input.name)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {

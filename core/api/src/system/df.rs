@@ -2,6 +2,7 @@
 
 use crate::{
     Cx,
+    authz::{Sight, of_container},
     containers::{list as containers, select::Selection as Everything},
     contract::{flag, words},
     endpoint::{Endpoint, Row},
@@ -32,6 +33,8 @@ pub struct Input {
     verbose: bool,
     #[serde(skip)]
     api: ApiVersion,
+    #[serde(skip)]
+    sight: Sight,
 }
 
 impl Endpoint for Df {
@@ -39,7 +42,7 @@ impl Endpoint for Df {
     type Input = Input;
     type Output = Json<DiskUsage>;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+    async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
         let api = rq.api();
         let mut kinds = rq.query().all("type");
         if let Some(unknown) = kinds.iter().find(|k| !KINDS.contains(&k.as_str())) {
@@ -48,16 +51,20 @@ impl Endpoint for Df {
         if kinds.is_empty() {
             kinds = KINDS.map(str::to_owned).to_vec();
         }
-        Ok(Input { kinds, verbose: rq.query().flag("verbose"), api })
+        Ok(Input { kinds, verbose: rq.query().flag("verbose"), api, sight: cx.sight(&rq) })
     }
 
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let Input { kinds, verbose, api } = input;
+        let Input { kinds, verbose, api, sight } = input;
         let wanted = |kind: &str| kinds.iter().any(|k| k == kind);
-        let images = wanted("image").then(|| images::in_use(cx, api)).transpose()?;
+        let images = match wanted("image") {
+            true => Some(images::in_use(cx, api, sight.clone()).await?),
+            false => None,
+        };
         let containers = match wanted("container") {
             true => {
-                let all = Everything::resolve(Filters::default(), true, &cx.containers, &cx.images)?.apply(cx.containers.list(), None);
+                let seen = sight.keep(cx.containers.list(), of_container).await;
+                let all = Everything::resolve(Filters::default(), true, &cx.containers, &cx.images)?.apply(seen, None);
                 Some(containers::summaries(cx, all, true, api).await?)
             }
             false => None,

@@ -3,6 +3,7 @@
 use crate::{
     Cx,
     accept::Lines,
+    authz::Sight,
     contract::{Answer, filters, text},
     endpoint::{Endpoint, Row},
     filters::Filters,
@@ -20,6 +21,7 @@ use tokio::{
 };
 use wharf_api_types::event::{Actor, EventMessage};
 use wharf_engine::events::Event;
+use wharf_spi::authz::{Object, ObjectKind};
 use wharf_types::{Error, Result, Timestamp};
 
 /// Streams events.
@@ -32,6 +34,8 @@ pub struct Input {
     filters: Filters,
     #[serde(skip)]
     format: Format,
+    #[serde(skip)]
+    sight: Sight,
 }
 
 /// How one subscriber reads events.
@@ -50,7 +54,7 @@ impl Endpoint for Events {
     type Input = Input;
     type Output = Response;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+    async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
         let now = Timestamp::now();
         let moment = |name: &str| rq.query().text(name).map(|t| Timestamp::parse_moment(t, now)).transpose();
         let (since, until) = (moment("since")?, moment("until")?);
@@ -63,43 +67,74 @@ impl Endpoint for Events {
         let filters = rq.filters()?;
         let flat = rq.api().before(52);
         let lines = if flat { Lines::Json } else { Lines::negotiate(rq.headers()) };
-        Ok(Input { since, until, filters, format: Format { lines, flat } })
+        Ok(Input { since, until, filters, format: Format { lines, flat }, sight: cx.sight(&rq) })
     }
 
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
-        let Input { since, until, filters, format } = input;
+        let Input { since, until, filters, format, sight } = input;
         let now = Timestamp::now();
         // A look back without `since` goes as far as is remembered, when `until` bounds it.
         let (past, live) = cx.events.subscribe(since.or(until.map(|_| Timestamp::ZERO)));
         let past: Vec<_> = past.into_iter().filter(|e| until.is_none_or(|u| e.time <= u) && wanted(&filters, e)).collect();
+        let past = seen(&sight, past).await;
         let past = stream::iter(past.into_iter().map(move |e| format.encode(&e)));
         let content_type = format.lines.content_type();
         if until.is_some_and(|u| u <= now) {
             return Ok(streaming(content_type, body(past)));
         }
         let deadline = until.map(|u| Instant::now() + u.since(now));
-        Ok(streaming(content_type, body(past.chain(follow(live, filters, format, deadline)))))
+        Ok(streaming(content_type, body(past.chain(follow(live, (filters, sight), format, deadline)))))
     }
 }
 
 fn follow(
     live: Receiver<Arc<Event>>,
-    filters: Filters,
+    which: (Filters, Sight),
     format: Format,
     deadline: Option<Instant>,
 ) -> impl futures_util::Stream<Item = Bytes> + Send + 'static {
     // Far enough away to mean never.
     let deadline = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400 * 365 * 30));
-    stream::unfold((live, filters), move |(mut live, filters)| async move {
+    stream::unfold((live, which), move |(mut live, which)| async move {
         loop {
             match tokio::time::timeout_at(deadline, live.recv()).await.ok()? {
-                Ok(event) if wanted(&filters, &event) => return Some((format.encode(&event), (live, filters))),
+                Ok(event) if wanted(&which.0, &event) => {
+                    if let Some(event) = seen(&which.1, vec![event]).await.first() {
+                        return Some((format.encode(event), (live, which)));
+                    }
+                }
                 Ok(_) => {}
                 Err(RecvError::Lagged(lost)) => tracing::warn!(lost, "a client reads events too slowly"),
                 Err(RecvError::Closed) => return None,
             }
         }
     })
+}
+
+/// The events about objects that are seen, and those about none.
+async fn seen(sight: &Sight, events: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
+    if sight.is_open() {
+        return events;
+    }
+    let objects: Vec<_> = events.iter().map(|e| object(e)).collect();
+    let about: Vec<Object> = objects.iter().flatten().cloned().collect();
+    let mut answers = sight.of(&about).await.into_iter();
+    let shown = objects.iter().map(|o| o.is_none() || answers.next() == Some(true)).collect::<Vec<_>>();
+    events.into_iter().zip(shown).filter_map(|(event, shown)| shown.then_some(event)).collect()
+}
+
+fn object(event: &Event) -> Option<Object> {
+    let kind = match event.kind {
+        "container" => ObjectKind::Container,
+        "image" => ObjectKind::Image,
+        "volume" => ObjectKind::Volume,
+        "network" => ObjectKind::Network,
+        "plugin" => ObjectKind::Plugin,
+        _ => return None,
+    };
+    let attribute = |name: &str| event.attributes.get(name).cloned().unwrap_or_default();
+    let labels = event.attributes.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    Some(Object { id: event.id.clone(), name: attribute("name"), image: attribute("image"), labels, ..Object::named(kind, "") })
 }
 
 impl Format {
@@ -228,7 +263,8 @@ mod tests {
         bus.publish("image", "tag", "x", BTreeMap::new());
         bus.publish("container", "die", "y", BTreeMap::new());
         let filters = Filters::parse(r#"{"type":["container"]}"#).unwrap();
-        let lines: Vec<_> = follow(live, filters, format, Some(Instant::now() + Duration::from_secs(5))).collect().await;
+        let lines: Vec<_> =
+            follow(live, (filters, Sight::default()), format, Some(Instant::now() + Duration::from_secs(5))).collect().await;
         assert_eq!(lines.len(), 1);
     }
 }

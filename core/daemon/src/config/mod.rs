@@ -68,6 +68,10 @@ pub struct Config {
     pub network: Network,
     /// Registries that may go without TLS.
     pub insecure_registries: Insecure,
+    /// Plugins that judge requests, in order.
+    pub authorization_plugins: Vec<String>,
+    /// Those of them that are not obeyed.
+    pub authorization_monitor: Vec<String>,
     /// Options that were accepted without effect, for the log.
     pub warnings: Vec<String>,
     /// The options that this was made of, by key: for telling what changed.

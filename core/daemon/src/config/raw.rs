@@ -79,6 +79,11 @@ pub struct Raw {
 
     #[serde(default)]
     pub insecure_registries: Vec<String>,
+
+    #[serde(default)]
+    pub authorization_plugins: Vec<String>,
+    #[serde(default)]
+    pub authorization_monitor: Vec<String>,
 }
 
 /// A runtime of `runtimes`.

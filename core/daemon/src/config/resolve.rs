@@ -35,6 +35,8 @@ pub(super) fn config(raw: Raw) -> Result<Config> {
         containers: containers(&raw)?,
         network: network(&raw)?,
         insecure_registries: Insecure::parse(raw.insecure_registries)?,
+        authorization_monitor: monitored(raw.authorization_monitor, &raw.authorization_plugins)?,
+        authorization_plugins: raw.authorization_plugins,
         labels: labels(raw.labels)?,
         group: raw.group,
         runtimes: runtimes(raw.default_runtime, raw.runtimes)?,
@@ -145,6 +147,14 @@ fn runtimes(default: String, raw: BTreeMap<String, super::raw::RawRuntime>) -> R
         return Err(Error::invalid(format!("specified default runtime '{default}' does not exist")));
     }
     Ok(Runtimes { default, named })
+}
+
+/// What is to be monitored must be there.
+fn monitored(names: Vec<String>, plugins: &[String]) -> Result<Vec<String>> {
+    match names.iter().find(|name| !plugins.contains(name)) {
+        Some(name) => Err(Error::invalid(format!("authorization-monitor: {name} is not one of authorization-plugins"))),
+        None => Ok(names),
+    }
 }
 
 fn containers(raw: &Raw) -> Result<Containers> {

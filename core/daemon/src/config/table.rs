@@ -218,6 +218,8 @@ pub static TABLE: &[Opt] = &[
     opt(Network, "host-gateway-ip", Text, "Older form of host-gateway-ips, with one address").file_only(),
     opt(Network, "default-address-pools", Pools, "Address pool that networks are cut from").flag("default-address-pool"),
     opt(Registry, "insecure-registries", List, "Registry (host, host:port or network) that may answer without TLS, or with any certificate; those of this host always may").flag("insecure-registry").reload(),
+    opt(Daemon, "authorization-plugins", List, "Plugin that judges every request, in this order; one that cannot answer denies").flag("authorization-plugin").reload(),
+    opt(Daemon, "authorization-monitor", List, "One of authorization-plugins that is asked and not obeyed: what it would deny is logged").file_only().reload(),
 
     refused("userland-proxy", Bool).only("false", "No proxy process stands behind published ports"),
 
@@ -238,7 +240,6 @@ pub static TABLE: &[Opt] = &[
 
     refused("registry-mirrors", List).flag("registry-mirror"),
     refused("storage-opts", List).flag("storage-opt"),
-    refused("authorization-plugins", List).flag("authorization-plugin"),
     refused("max-concurrent-downloads", Int),
     refused("max-concurrent-uploads", Int),
     refused("max-download-attempts", Int),

@@ -1,7 +1,7 @@
-//! Taking over descriptors that this process was started with.
+//! Taking over descriptors that this process was started with, and asking the kernel who is at the other end of one.
 #![allow(unsafe_code)]
 
-use rustix::fd::{FromRawFd as _, OwnedFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,4 +16,26 @@ pub(super) fn inherited() -> io::Result<Vec<(RawFd, OwnedFd)>> {
     // its own use, and the flag above makes this the only owner.
     let own = |fd| (fd, unsafe { OwnedFd::from_raw_fd(fd) });
     Ok(sd_notify::listen_fds()?.map(own).collect())
+}
+
+/// The supplementary groups that the peer of a unix socket had when it connected (`SO_PEERGROUPS`, unix(7)).
+pub(super) fn peer_groups(socket: impl AsFd) -> io::Result<Vec<u32>> {
+    let fd = socket.as_fd();
+    let mut groups: Vec<u32> = vec![0; 32];
+    loop {
+        let size = size_of::<u32>();
+        let mut length = libc::socklen_t::try_from(groups.len() * size).unwrap_or(libc::socklen_t::MAX);
+        // SAFETY: the buffer is valid for `length` bytes, which the kernel does not exceed; it says in `length` how many there are.
+        let answer =
+            unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_PEERGROUPS, groups.as_mut_ptr().cast(), &raw mut length) };
+        let there = length as usize / size;
+        if answer == 0 {
+            groups.truncate(there);
+            return Ok(groups);
+        }
+        match io::Error::last_os_error() {
+            e if e.raw_os_error() == Some(libc::ERANGE) && there > groups.len() => groups.resize(there, 0),
+            e => return Err(e),
+        }
+    }
 }

@@ -116,6 +116,7 @@ fn peer(der: &[u8]) -> x509_cert::der::Result<PeerCert> {
     Ok(PeerCert {
         common_name: name.map(String::from).unwrap_or_default(),
         alternative_names: alternative.iter().flat_map(|(_, names)| names.0.iter()).filter_map(text).collect(),
+        der: der.to_vec(),
     })
 }
 

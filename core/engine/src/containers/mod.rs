@@ -8,6 +8,7 @@ mod boot;
 mod changes;
 mod commit;
 mod create;
+pub mod exposure;
 mod files;
 pub mod health;
 mod index;

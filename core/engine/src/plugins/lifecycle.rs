@@ -1,0 +1,276 @@
+//! Making, changing and removing plugins: one change at a time, each with one commit point, the document.
+
+use super::{Document, Managed, Plugins, canonical, content, fresh_id, privileges, settings};
+use crate::containers::blocking;
+use std::{sync::Arc, time::Duration};
+use tokio::io::AsyncRead;
+use tokio_util::io::SyncIoBridge;
+use wharf_api_types::plugin::{Plugin, PluginConfig, PluginPrivilege, PluginSettings};
+use wharf_spi::plugin::{Description, Package, RunningPlugin};
+use wharf_types::{Error, Reference, Result};
+
+/// How long a plugin may take to start when nobody says.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+impl Plugins {
+    /// Starts what is enabled. What does not start is logged, and denies where it is an authorizer.
+    pub async fn boot(&self) {
+        let _changing = self.0.changing.lock().await;
+        let table = self.0.table.load_full();
+        for managed in table.values().filter(|m| m.document.enabled) {
+            let mut managed = managed.clone();
+            match self.start(&managed, &managed.document.settings, START_PATIENCE).await {
+                Ok(running) => managed.running = Some(running),
+                Err(e) => {
+                    tracing::error!(plugin = managed.name(), error = %e, "the plugin does not start");
+                    managed.trouble = e.message().to_owned();
+                }
+            }
+            let id = managed.id.clone();
+            self.publish(&id, Some(managed)).await;
+        }
+    }
+
+    /// Makes a plugin of an archive with `config.json` and `rootfs/`.
+    ///
+    /// # Errors
+    /// 400 for what is no plugin, 409 for a name that is taken.
+    pub async fn create(&self, name: &str, archive: impl AsyncRead + Send + Unpin + 'static) -> Result<()> {
+        let reference = name.parse::<Reference>()?;
+        if reference.digest().is_some() {
+            return Err(Error::invalid(format!("invalid reference {name:?}: the name of a plugin cannot have a digest")));
+        }
+        let reference = reference.or_latest();
+        let _changing = self.0.changing.lock().await;
+        if self.0.table.load().values().any(|m| m.document.reference == reference) {
+            return Err(Error::conflict(format!("plugin {:?} already exists", reference.to_string())));
+        }
+        let id = fresh_id()?;
+        let dir = self.dir(&id);
+        let made = async {
+            let (place, input) = (dir.clone(), SyncIoBridge::new(archive));
+            let (content, config) = blocking(move || content::take(&place, input)).await?;
+            let description = self.describe(&id, &content, &config).await?;
+            let settings = settings::initial(&config);
+            let document = Document { reference, enabled: false, config, settings, description, content };
+            self.commit(&id, &document).await?;
+            Ok(Managed { id: id.clone(), document, running: None, trouble: String::new() })
+        };
+        match made.await {
+            Ok(managed) => {
+                self.publish(&id, Some(managed.clone())).await;
+                self.event("create", &managed);
+                Ok(())
+            }
+            Err(e) => {
+                let _ = self.0.trash.remove(&dir);
+                Err(e)
+            }
+        }
+    }
+
+    /// Starts a plugin, now and at every start of the engine.
+    ///
+    /// # Errors
+    /// 404, 409 when it is enabled, and why it does not start.
+    pub async fn enable(&self, name: &str, timeout: Duration) -> Result<()> {
+        let _changing = self.0.changing.lock().await;
+        let mut managed = self.find(name)?;
+        if managed.document.enabled && managed.running.is_some() {
+            return Err(Error::conflict(format!("plugin already enabled: plugin {:?} is enabled", managed.name())));
+        }
+        let patience = if timeout.is_zero() { START_PATIENCE } else { timeout };
+        let running = self.start(&managed, &managed.document.settings, patience).await?;
+        managed.document.enabled = true;
+        if let Err(e) = self.commit(&managed.id, &managed.document).await {
+            running.stop().await;
+            return Err(e);
+        }
+        managed.running = Some(running);
+        managed.trouble = String::new();
+        self.publish(&managed.id, Some(managed.clone())).await;
+        self.event("enable", &managed);
+        Ok(())
+    }
+
+    /// Ends a plugin. An authorizer that is named in the chain denies from now on.
+    ///
+    /// # Errors
+    /// 404; 409 when it is not enabled, or is in use and `force` is not given.
+    pub async fn disable(&self, name: &str, force: bool) -> Result<()> {
+        let _changing = self.0.changing.lock().await;
+        let mut managed = self.find(name)?;
+        if !managed.document.enabled {
+            let name = managed.name();
+            return Err(Error::conflict(format!("plugin is already disabled: plugin {name:?} found but disabled")));
+        }
+        self.refuse_in_use(&managed, force)?;
+        managed.document.enabled = false;
+        self.commit(&managed.id, &managed.document).await?;
+        let running = managed.running.take();
+        self.publish(&managed.id, Some(managed.clone())).await;
+        if let Some(running) = running {
+            running.stop().await;
+        }
+        self.event("disable", &managed);
+        Ok(())
+    }
+
+    /// Removes a plugin with what it keeps.
+    ///
+    /// # Errors
+    /// 404; 409 when it is enabled or in use and `force` is not given.
+    pub async fn remove(&self, name: &str, force: bool) -> Result<Plugin> {
+        let _changing = self.0.changing.lock().await;
+        let mut managed = self.find(name)?;
+        self.refuse_in_use(&managed, force)?;
+        if managed.document.enabled && !force {
+            return Err(Error::conflict(format!("plugin {:?} is enabled", managed.name())));
+        }
+        let (plugins, id) = (self.clone(), managed.id.clone());
+        blocking(move || plugins.0.documents.remove(&id)).await?;
+        let running = managed.running.take();
+        self.publish(&managed.id, None).await;
+        if let Some(running) = running {
+            running.stop().await;
+        }
+        self.event("remove", &managed);
+        Ok(managed.wire(false))
+    }
+
+    /// Changes settings of a plugin that is not enabled.
+    ///
+    /// # Errors
+    /// 404, 500 as Docker's for what cannot be set or while it is enabled.
+    pub async fn set(&self, name: &str, changes: &[String]) -> Result<()> {
+        let _changing = self.0.changing.lock().await;
+        let mut managed = self.find(name)?;
+        if managed.document.enabled {
+            return Err(Error::system("cannot set on an active plugin, disable plugin before setting"));
+        }
+        managed.document.settings = settings::apply(&managed.document.config, &managed.document.settings, changes)?;
+        self.commit(&managed.id, &managed.document).await?;
+        let id = managed.id.clone();
+        self.publish(&id, Some(managed)).await;
+        Ok(())
+    }
+
+    /// Gives a plugin the content of another one of this engine; id and settings stay. One that runs is replaced once the new one
+    /// has started, and goes on when that fails.
+    ///
+    /// # Errors
+    /// 404; 409 when a process would have to be replaced; 500 `incorrect privileges` when more are needed than were agreed to.
+    pub async fn upgrade(&self, name: &str, remote: &str, agreed: &[PluginPrivilege]) -> Result<()> {
+        let _changing = self.0.changing.lock().await;
+        let old = self.find(name)?;
+        let source = self.local(remote)?;
+        if old.document.enabled && !(old.is_component() && source.is_component()) {
+            return Err(Error::conflict(format!("plugin must be disabled before upgrading: plugin {:?} is enabled", old.name())));
+        }
+        let config = source.document.config.clone();
+        let settings = carried(&config, &old.document.settings);
+        let has = privileges::of(&old.document.config, &old.document.settings);
+        let needs = privileges::of(&config, &settings);
+        if !privileges::within(&needs, &[&has[..], agreed].concat()) {
+            return Err(Error::system("incorrect privileges"));
+        }
+        let (from, dir) = (self.dir(&source.id).join(&source.document.content), self.dir(&old.id));
+        let content = blocking(move || content::copy(&from, &dir)).await?;
+        let document = Document { config, settings, description: source.document.description.clone(), content, ..old.document.clone() };
+        let mut new = Managed { id: old.id.clone(), document, running: None, trouble: String::new() };
+        let swapped = async {
+            if old.document.enabled {
+                new.running = Some(self.start(&new, &new.document.settings, START_PATIENCE).await?);
+            }
+            self.commit(&new.id, &new.document).await
+        };
+        if let Err(e) = swapped.await {
+            content::sweep(&self.dir(&old.id), &old.document.content, &self.0.trash);
+            return Err(e);
+        }
+        let upgraded = (new.document.content.clone(), new.clone());
+        self.publish(&old.id, Some(new)).await;
+        if let Some(running) = &old.running {
+            running.stop().await;
+        }
+        content::sweep(&self.dir(&old.id), &upgraded.0, &self.0.trash);
+        self.event("upgrade", &upgraded.1);
+        Ok(())
+    }
+
+    /// Names the authorizers, in order; those in `monitor` are asked but not obeyed.
+    pub async fn authorize_with(&self, names: Vec<String>, monitor: Vec<String>) {
+        let _changing = self.0.changing.lock().await;
+        self.0.chain.name(names, monitor);
+        self.0.chain.rebuild(&self.0.table.load(), self.0.runner.as_ref()).await;
+    }
+
+    async fn describe(&self, id: &str, content: &str, config: &PluginConfig) -> Result<Option<Description>> {
+        if config.interface.protocol_scheme != super::COMPONENT {
+            return Ok(None);
+        }
+        let content = self.dir(id).join(content);
+        let (component, _) = (content::component(&content)?, content::schema(&content)?);
+        let described = self.0.runner.describe(component).await?;
+        for kind in &described.kinds {
+            let wanted = privileges::interface(*kind);
+            if !config.interface.types.iter().any(|t| privileges::capability(t) == Some(wanted)) {
+                let text =
+                    format!("the component is of kind {}, but config.json does not declare docker.{wanted}/1.0", privileges::word(*kind));
+                return Err(Error::invalid(text));
+            }
+        }
+        if described.kinds.is_empty() {
+            return Err(Error::invalid("the component exports nothing that a plugin exports"));
+        }
+        Ok(Some(described))
+    }
+
+    async fn start(&self, managed: &Managed, own: &PluginSettings, patience: Duration) -> Result<Arc<dyn RunningPlugin>> {
+        let name = managed.name();
+        let Some(described) = managed.document.description.as_ref().filter(|_| managed.is_component()) else {
+            return Err(Error::not_implemented(format!("plugin {name:?} is a process, and running such plugins is not supported yet")));
+        };
+        let content = self.dir(&managed.id).join(&managed.document.content);
+        let schema = content::schema(&content)?;
+        let package = Package {
+            name: managed.document.reference.familiar_name(),
+            component: content::component(&content)?,
+            digest: described.digest.clone(),
+            settings: settings::object(own, schema.as_ref())?,
+            schema,
+            permissions: settings::permissions(&managed.document.config, own),
+            memory: managed.document.config.wharf.memory,
+        };
+        let started = tokio::time::timeout(patience, self.0.runner.load(package)).await;
+        started.map_err(|_| Error::system(format!("plugin {name:?} did not start within {} s", patience.as_secs())))?
+    }
+
+    fn refuse_in_use(&self, managed: &Managed, force: bool) -> Result<()> {
+        match self.0.chain.names(&managed.document.reference) {
+            true if !force => Err(Error::conflict(format!("plugin {:?} is in use by authorization-plugins", managed.name()))),
+            _ => Ok(()),
+        }
+    }
+
+    async fn commit(&self, id: &str, document: &Document) -> Result<()> {
+        let (plugins, id, document) = (self.clone(), id.to_owned(), document.clone());
+        blocking(move || plugins.0.documents.put(&id, &document)).await
+    }
+}
+
+/// The settings of a new version: what was set stays where it can still be set.
+fn carried(config: &PluginConfig, old: &PluginSettings) -> PluginSettings {
+    let mut settings = settings::initial(config);
+    for change in &old.env {
+        if let Ok(changed) = settings::apply(config, &settings, std::slice::from_ref(change)) {
+            settings = changed;
+        }
+    }
+    settings
+}
+
+/// Whether a name in `authorization-plugins` means this plugin.
+pub(super) fn means(name: &str, reference: &Reference) -> bool {
+    name.parse::<Reference>().is_ok_and(|r| canonical(&r.or_latest()) == canonical(reference))
+}
