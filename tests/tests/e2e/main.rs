@@ -17,6 +17,7 @@ mod negotiation;
 mod network;
 mod openapi;
 mod operation;
+mod plugins;
 mod restart;
 mod scale;
 mod security;
@@ -39,6 +40,7 @@ fn main() -> std::process::ExitCode {
         network::tests(),
         openapi::tests(),
         operation::tests(),
+        plugins::tests(),
         restart::tests(),
         scale::tests(),
         security::tests(),

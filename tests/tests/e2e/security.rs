@@ -13,7 +13,7 @@ use serde_json::json;
 use tar::{EntryType, Header};
 use wharf_tests::http::Reply;
 use wharf_tests::image::{self, Compression, Image, Layer};
-use wharf_tests::{Case, Daemon, Engine, Footprint, poll, suite};
+use wharf_tests::{Case, Daemon, Footprint, poll, suite};
 
 suite![
     copy_races_with_links,
@@ -125,12 +125,11 @@ fn copy_races_with_links(case: &Case) {
     assert_eq!(case.docker(&["exec", &name, "echo", "lives"]).ok(), "lives");
 }
 
-/// The engine's own programs and `more`, by what is in them.
-fn programs(daemon: &Daemon, more: Option<&Path>) -> BTreeMap<PathBuf, String> {
+/// The engine's own programs, by what is in them.
+fn programs(case: &Case) -> BTreeMap<PathBuf, String> {
     let mut paths: Vec<PathBuf> = ["WHARFD", "WHARF_SHIM"].iter().filter_map(std::env::var_os).map(PathBuf::from).collect();
     // What the daemon and the monitors of its containers run.
-    let marker = daemon.dir().to_string_lossy().into_owned();
-    paths.extend(more.map(Path::to_owned));
+    let marker = case.daemon().dir().to_string_lossy().into_owned();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
         let of_daemon = fs::read(entry.path().join("cmdline")).is_ok_and(|l| String::from_utf8_lossy(&l).contains(&marker));
         paths.extend(fs::read_link(entry.path().join("exe")).ok().filter(|p| of_daemon && p.exists()));
@@ -163,31 +162,20 @@ fn overwriting_the_runtime(case: &Case) {
         done
         echo over
     "#;
-    // While somebody holds a runtime open for writing, nobody can start it: this one has a copy for itself.
-    let copy = tempfile::tempdir().unwrap();
-    let shared = case.engine().is_dockerd() || Engine::runtime().is_some_and(|r| r != "builtin");
-    let copied = shared.then(|| copy.path().join("runc"));
-    let daemon = case.own_daemon(copied.as_ref().map(|path| {
-        fs::copy("/usr/sbin/runc", path).or_else(|_| fs::copy("/usr/bin/runc", path)).unwrap();
-        json!({"runtimes": {"copied": {"path": path}}})
-    }));
-    let name = "attacker";
-    let runtime = if shared { vec!["--runtime", "copied"] } else { Vec::new() };
-    daemon.docker(&[&["run", "-d", "--name", name], &runtime[..], &["busybox", "sh", "-c", script]].concat()).ok();
-    let before = programs(&daemon, copied.as_deref());
+    let name = case.name("attacker");
+    case.run(&["-d", "--name", &name, "busybox", "sh", "-c", script]).ok();
+    let before = programs(case);
     assert!(before.len() >= 2, "{before:?}");
     // A program that somebody holds open for writing does not start: then the container has only harmed itself.
-    let through = (0..25).filter(|_| daemon.docker(&["exec", name, "echo", "through"]).stdout == "through\n").count();
+    let through = (0..25).filter(|_| case.docker(&["exec", &name, "echo", "through"]).stdout == "through\n").count();
     assert!(through > 0, "nothing was ever started");
-    // An exec that ends it may not live to tell.
-    poll::until("the end of the container", || {
-        daemon.docker(&["exec", name, "touch", "/stop"]);
-        (daemon.docker(&["inspect", "-f", "{{.State.Running}}", name]).ok() == "false").then_some(())
-    });
-    let said = daemon.docker(&["logs", name]).ok();
+    let stopped = poll::within(poll::PATIENCE, || (case.docker(&["exec", &name, "touch", "/stop"]).code == 0).then_some(()));
+    assert!(stopped.is_some(), "{:?}", case.docker(&["exec", &name, "touch", "/stop"]));
+    case.docker(&["wait", &name]).ok();
+    let said = case.docker(&["logs", &name]).ok();
     println!("overwriting_the_runtime: {} times", said.matches("tried").count());
     assert!(said.ends_with("over") && !said.contains("WRITTEN"), "{said}");
-    let after = programs(&daemon, copied.as_deref());
+    let after = programs(case);
     assert!(before.iter().all(|(path, digest)| after.get(path).is_none_or(|now| now == digest)), "{before:?}\n{after:?}");
 }
 
@@ -202,7 +190,7 @@ fn script_for_the_runtime(case: &Case) {
         config: json!({"Cmd": ["/evil"], "Env": ["PATH=/bin"]}),
     };
     case.daemon().load(&Image::docker_archive(&[image]));
-    let before = programs(case.daemon(), None);
+    let before = programs(case);
     for command in ["/evil", "/itself", "/proc/self/exe"] {
         let ran = case.run(&["--rm", "--network", "none", "self-exe", command]);
         assert_ne!(ran.code, 0, "{ran:?}");
@@ -213,7 +201,7 @@ fn script_for_the_runtime(case: &Case) {
         let ran = case.docker(&["exec", &name, command]);
         assert_ne!(ran.code, 0, "{ran:?}");
     }
-    let after = programs(case.daemon(), None);
+    let after = programs(case);
     assert!(before.iter().all(|(path, digest)| after.get(path).is_none_or(|now| now == digest)), "{before:?}\n{after:?}");
     assert_eq!(case.docker(&["exec", &name, "echo", "lives"]).ok(), "lives");
 }
