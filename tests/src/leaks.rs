@@ -55,7 +55,9 @@ fn processes(dir: &Path) -> Vec<(i32, String)> {
         let read = |name: &str| String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default()).replace('\0', " ");
         let contained = fs::read_link(format!("/proc/{pid}/ns/mnt")).is_ok_and(|ns| ns != own_mounts);
         // A zombie has neither memory nor mounts, so it matches nothing: its parent is what leaked.
-        if read("cmdline").contains(&marker) || read("environ").contains(&marker) || contained && read("mountinfo").contains(&marker) {
+        // Its root alone: a container that another daemon is just making still has a copy of all of the host's mounts.
+        let root_is_ours = || read("mountinfo").lines().any(|l| l.split(' ').nth(4) == Some("/") && l.contains(&marker));
+        if read("cmdline").contains(&marker) || read("environ").contains(&marker) || contained && root_is_ours() {
             found.push((pid, read("cmdline")));
         }
     }
