@@ -1,11 +1,17 @@
 //! What endpoints work with: the engine's services and the settings of the API itself.
 
-use crate::{authz::Sight, request::Request};
+use crate::{
+    authz::{self, Sight},
+    request::Request,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use std::sync::{Arc, Mutex, PoisonError};
 use wharf_api_types::{ApiVersion, MAX_API_VERSION};
 use wharf_engine::{Containers, Engine, Events, Execs, Images, Plugins, Registries, System};
-use wharf_spi::Extensions;
+use wharf_spi::{
+    Extensions,
+    authz::{Caller, Object, ObjectKind},
+};
 
 /// What the API says about the engine it fronts.
 #[derive(Clone, Debug)]
@@ -45,7 +51,13 @@ impl Cx {
 
     /// What the sender of a request may see.
     pub(crate) fn sight(&self, rq: &Request) -> Sight {
-        Sight::new(&self.gate.extensions.authorizers(), &rq.received().caller)
+        let received = rq.received();
+        Sight::new(&self.gate.extensions.authorizers(), || self.caller(&received.caller))
+    }
+
+    /// Whether anybody judges requests.
+    pub(crate) fn is_guarded(&self) -> bool {
+        !self.gate.extensions.authorizers().is_empty()
     }
 
     /// Names of the authorization plugins, in order.
@@ -58,11 +70,24 @@ impl Cx {
 pub trait Context: Send + Sync + 'static {
     /// The gate's part.
     fn gate(&self) -> &Gate;
+
+    /// A caller as authorizers see it.
+    fn caller(&self, connected: &Caller) -> Caller {
+        connected.clone()
+    }
 }
 
 impl Context for Cx {
     fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    fn caller(&self, connected: &Caller) -> Caller {
+        let container = connected.unix.as_ref().and_then(|process| match &process.containers {
+            Some(ids) => ids.iter().find_map(|id| Some(authz::of_container(&self.containers.get(id).ok()?))),
+            None => Some(Object::named(ObjectKind::Container, "?")),
+        });
+        Caller { container, ..connected.clone() }
     }
 }
 

@@ -248,7 +248,7 @@ impl<C: Context> Table<C> {
             serve(cx.clone(), row, rq, move |cx, rq| async move {
                 let received = rq.received();
                 version::admit(cx.gate().min_version, received.version, &received.uri, row)?;
-                if let Some(mut question) = authz::question(cx.gate(), row.action, &received, rq.headers()) {
+                if let Some(mut question) = authz::question(cx.as_ref(), row.action, &received, rq.headers()) {
                     question.ask_bare().await?;
                 }
                 Err(refusal().into())
@@ -329,7 +329,7 @@ where
 async fn answer<C: Context, E: Endpoint<C> + 'static>(cx: Arc<C>, rq: Request) -> Result<Response, Failure> {
     let received = rq.received();
     version::admit(cx.gate().min_version, received.version, &received.uri, &E::ROW)?;
-    let mut question = authz::question(cx.gate(), E::ROW.action, &received, rq.headers());
+    let mut question = authz::question(cx.as_ref(), E::ROW.action, &received, rq.headers());
     let mut input = E::decode(&cx, rq).await?;
     if let Some(question) = &mut question {
         question.ask::<C, E>(&cx, &mut input).await?;

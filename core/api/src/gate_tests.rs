@@ -177,7 +177,7 @@ struct Answer {
 
 async fn ask(app: &App, method: &str, uri: &str) -> Answer {
     let rq = http::Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
-    let caller = Caller { unix: Some(PeerCred { uid: 7, gid: 8, pid: 9, ..PeerCred::default() }), tls: None };
+    let caller = Caller { unix: Some(PeerCred { uid: 7, gid: 8, pid: 9, ..PeerCred::default() }), ..Caller::default() };
     let (parts, body) = app.handle(rq, Arc::new(caller), None).await.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     Answer { status: parts.status, headers: parts.headers, body: String::from_utf8(body.to_vec()).unwrap() }
@@ -342,10 +342,10 @@ async fn who_cannot_tell_hides_everything() {
     let object = |id: &str| Object { id: id.to_owned(), ..Object::named(ObjectKind::Container, "") };
     for (blind, seen) in [(false, vec!["open"]), (true, vec![])] {
         let chain: [Arc<dyn Authorizer>; 1] = [Arc::new(Keeper { blind })];
-        let sight = Sight::new(&chain, &Caller::default());
+        let sight = Sight::new(&chain, Caller::default);
         assert_eq!(sight.keep(vec!["open", "secret"], |id| object(id)).await, seen);
     }
-    assert!(Sight::new(&[Arc::new(Judge::default())], &Caller::default()).is_open());
+    assert!(Sight::new(&[Arc::new(Judge::default())], Caller::default).is_open());
 }
 
 /// A connection to the real server; what is written is sent, and everything is read until the server closes.

@@ -1,6 +1,7 @@
 //! Where clients connect: unix sockets and TCP ports, bound here or by the service manager, and who is at the other end.
 
 mod activation;
+mod peer;
 mod sys;
 pub mod tls;
 
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
-use wharf_spi::authz::{Caller, PeerCred};
+use wharf_spi::authz::Caller;
 use wharf_types::{Error, Result, error::Context};
 
 /// A connection of any kind; reads, writes and vectored writes pass straight through.
@@ -24,8 +25,8 @@ pub type Stream = Either<UnixStream, Either<TcpStream, tls::TlsSocket>>;
 /// A connection before its handshake, if it needs one.
 #[derive(Debug)]
 pub enum Accepted {
-    /// From a process of this host, with its credentials when it connected.
-    Unix(UnixStream, PeerCred),
+    /// From a process of this host.
+    Unix(UnixStream),
     /// From the network.
     Tcp(TcpStream, Option<tls::Server>),
 }
@@ -34,10 +35,13 @@ impl Accepted {
     /// The connection, ready for HTTP. May wait for the client, so it belongs in the connection's own task.
     ///
     /// # Errors
-    /// When the client does not get through the TLS handshake.
+    /// When the client does not get through the TLS handshake, or the kernel does not know it.
     pub async fn establish(self) -> io::Result<(Stream, Caller)> {
         match self {
-            Self::Unix(stream, peer) => Ok((Either::Left(stream), Caller { unix: Some(peer), tls: None })),
+            Self::Unix(stream) => {
+                let caller = Caller { unix: Some(peer::of(&stream)?), ..Caller::default() };
+                Ok((Either::Left(stream), caller))
+            }
             Self::Tcp(stream, None) => Ok((Either::Right(Either::Left(stream)), Caller::default())),
             Self::Tcp(stream, Some(tls)) => tls.accept(stream).await,
         }
@@ -133,9 +137,7 @@ impl Listener {
         match self {
             Self::Unix(listener, _) => {
                 let (stream, _) = listener.accept().await?;
-                let (peer, groups) = (stream.peer_cred()?, sys::peer_groups(&stream)?);
-                let peer = PeerCred { uid: peer.uid(), gid: peer.gid(), groups, pid: peer.pid().unwrap_or(0), container: None };
-                Ok(Accepted::Unix(stream, peer))
+                Ok(Accepted::Unix(stream))
             }
             Self::Tcp(listener, tls) => {
                 let (stream, _) = listener.accept().await?;
@@ -194,6 +196,7 @@ impl Drop for SocketFile {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use wharf_spi::authz::PeerCred;
 
     fn unix(dir: &tempfile::TempDir, name: &str) -> (PathBuf, Vec<Host>) {
         let path = dir.path().join(name);
@@ -214,7 +217,8 @@ mod tests {
         let mut client = UnixStream::connect(&path).await.unwrap();
         let (mut server, caller) = listeners[0].accept().await.unwrap().establish().await.unwrap();
         let groups = rustix::process::getgroups().unwrap().iter().map(|g| g.as_raw()).collect();
-        assert_eq!(caller.unix, Some(PeerCred { uid: 0, gid: 0, groups, pid: std::process::id() as i32, container: None }));
+        let containers = Some(Vec::new());
+        assert_eq!(caller.unix, Some(PeerCred { uid: 0, gid: 0, groups, pid: std::process::id() as i32, containers }));
         client.write_all(b"hi").await.unwrap();
         let mut got = [0; 2];
         server.read_exact(&mut got).await.unwrap();

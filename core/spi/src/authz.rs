@@ -14,13 +14,15 @@ use wharf_types::Result;
 #[serde(transparent)]
 pub struct Action(pub &'static str);
 
-/// Who asks. Both parts are absent for plain TCP.
+/// Who asks. All is absent for plain TCP.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// The process at the other end of a unix socket.
     pub unix: Option<PeerCred>,
     /// The client certificate of a TLS connection.
     pub tls: Option<PeerCert>,
+    /// The container of this engine that the process runs in. Looked up when there is somebody to judge.
+    pub container: Option<Object>,
 }
 
 /// Credentials of a unix-socket peer at the time it connected (`SO_PEERCRED`, `SO_PEERGROUPS`).
@@ -34,8 +36,9 @@ pub struct PeerCred {
     pub groups: Vec<u32>,
     /// Process id in the daemon's pid namespace; 0 when the peer is outside of it.
     pub pid: i32,
-    /// The id of the container that it runs in, by its control group.
-    pub container: Option<String>,
+    /// What its control groups are called that could be ids of containers, the outermost first. None when it had ended before
+    /// anybody could look.
+    pub containers: Option<Vec<String>>,
 }
 
 /// What a policy may know of a client certificate.

@@ -18,7 +18,7 @@ fn with(name: &str, change: impl FnOnce(&mut Settings)) -> Judge {
 }
 
 fn user(uid: u32, groups: &[u32]) -> Caller {
-    Caller { process: Some(Process { uid, gid: uid, groups: groups.to_vec(), pid: 1, container: None }), certificate: None }
+    Caller { process: Some(Process { uid, gid: uid, groups: groups.to_vec(), pid: 1 }), certificate: None, container: None }
 }
 
 fn certificate(name: &str) -> Caller {
@@ -118,6 +118,8 @@ fn a_runner_has_what_it_made() {
         matches!(&decision.verdict, Verdict::AllowWith(p) if matches!(&p[..], [Patch::Label((n, v))] if n == "created-by" && v == "user:ci"))
     );
     assert!(!allowed(&judge, &create(exposure(&[], &[("/srv", true)]))), "nothing of the host");
+    let joining = request(&ci, "container.create", &["image:alpine:3", "container:web", "container:job?"], None);
+    assert!(!allowed(&judge, &joining), "neither namespaces nor volumes of others");
 
     let on = |action: &str, labels: &[(&str, &str)]| Request {
         targets: vec![object("container:job", labels)],

@@ -1,6 +1,6 @@
 //! Who asks, as policies name it.
 
-use crate::settings::Settings;
+use crate::{object, settings::Settings};
 use casbin_policy::Value;
 use std::collections::BTreeMap;
 use wharf_plugin::authz::Caller;
@@ -27,12 +27,19 @@ pub fn subjects(caller: &Caller, settings: &Settings) -> Vec<Value> {
             names.extend(named(&settings.groups, *group).iter().map(|name| format!("group:{name}")));
             names.push(format!("gid:{group}"));
         }
-        names.extend(process.container.iter().map(|id| format!("container:{id}")));
         attributes.insert("uid".to_owned(), f64::from(process.uid).into());
         attributes.insert("gid".to_owned(), f64::from(process.gid).into());
         attributes.insert("groups".to_owned(), groups.into_iter().map(f64::from).collect());
-        attributes.insert("container".to_owned(), process.container.as_deref().map_or(Value::Null, Value::from));
     }
+    if let Some(container) = &caller.container {
+        let of_object = object::of_object(container, settings).names;
+        names.extend(of_object.iter().filter_map(|name| if let Value::Named(name, _) = name { Some(name.clone()) } else { None }));
+        if !container.id.is_empty() {
+            names.push(format!("container:{}", container.id));
+        }
+    }
+    let container = caller.container.as_ref().map(|c| if c.id.is_empty() { &c.named } else { &c.name });
+    attributes.insert("container".to_owned(), container.map_or(Value::Null, |name| name.as_str().into()));
     if names.is_empty() {
         names.push("anonymous".to_owned());
     }
@@ -46,7 +53,7 @@ pub fn subjects(caller: &Caller, settings: &Settings) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wharf_plugin::authz::{Certificate, Process};
+    use wharf_plugin::authz::{Certificate, Object, ObjectKind, Process};
 
     fn names(caller: &Caller, settings: &Settings) -> Vec<String> {
         let name = |value| if let Value::Named(name, _) = value { name } else { panic!("{value:?}") };
@@ -56,11 +63,22 @@ mod tests {
     #[test]
     fn names_of_callers() {
         let settings =
-            Settings { users: [("alice".to_owned(), 1000)].into(), groups: [("docker".to_owned(), 998)].into(), ..Settings::default() };
-        let process = Process { uid: 1000, gid: 100, groups: vec![100, 998], pid: 1, container: Some("c0ffee".to_owned()) };
-        let mut caller = Caller { process: Some(process), certificate: None };
-        assert_eq!(names(&caller, &settings), ["user:alice", "uid:1000", "gid:100", "group:docker", "gid:998", "container:c0ffee"]);
+            Settings { users: [("alice".to_owned(), 1000)].into(), groups: [("docker".to_owned(), 998)].into(), labels: vec!["team".to_owned()], ..Settings::default() };
+        let process = Process { uid: 1000, gid: 100, groups: vec![100, 998], pid: 1 };
+        let mut caller = Caller { process: Some(process), certificate: None, container: None };
+        assert_eq!(names(&caller, &settings), ["user:alice", "uid:1000", "gid:100", "group:docker", "gid:998"]);
         caller.process = None;
+        caller.container = Some(Object {
+            kind: ObjectKind::Container,
+            named: String::new(),
+            id: "c0ffee".to_owned(),
+            name: "ci".to_owned(),
+            labels: vec![("team".to_owned(), "dev".to_owned())],
+            image: "runner:1".to_owned(),
+            container: String::new(),
+        });
+        assert_eq!(names(&caller, &settings), ["container:ci", "container/image:runner:1", "container/label:team=dev", "container:c0ffee"]);
+        caller.container = None;
         assert_eq!(names(&caller, &settings), ["anonymous"]);
         caller.certificate = Some(Certificate { common_name: "ci".to_owned(), alternative_names: vec!["ci.test".to_owned()] });
         assert_eq!(names(&caller, &settings), ["cert:ci", "san:ci.test"]);

@@ -4,6 +4,7 @@
 mod api_1_19;
 mod api_raw;
 mod archive;
+mod bypass;
 mod cli_lifecycle;
 mod cli_run;
 mod client_calls;
@@ -27,6 +28,7 @@ fn main() -> std::process::ExitCode {
         api_1_19::tests(),
         api_raw::tests(),
         archive::tests(),
+        bypass::tests(),
         cli_run::tests(),
         cli_lifecycle::tests(),
         client_calls::tests(),

@@ -161,10 +161,10 @@ Server(path, Handler).serve_forever()
 "#;
 
 /// The plugin, known to every engine of this machine by its file in the plugins' directory while this lives.
-struct Plugin {
+pub(crate) struct Plugin {
     process: Child,
     dir: TempDir,
-    name: String,
+    pub(crate) name: String,
 }
 
 impl Plugin {
@@ -182,13 +182,13 @@ impl Plugin {
         Plugin { process, dir, name }
     }
 
-    fn rules(&self, rules: &Value) {
+    pub(crate) fn rules(&self, rules: &Value) {
         let path = self.dir.path().join("rules");
         fs::write(path.with_extension("new"), rules.to_string()).unwrap();
         fs::rename(path.with_extension("new"), path).unwrap();
     }
 
-    fn asked(&self) -> Vec<Value> {
+    pub(crate) fn asked(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.dir.path().join("asked")).unwrap_or_default();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
@@ -207,7 +207,7 @@ fn spec(name: &str) -> String {
 }
 
 /// A daemon whose chain is the plugin, which must outlive it.
-fn guarded(case: &Case) -> (Plugin, Daemon) {
+pub(crate) fn guarded(case: &Case) -> (Plugin, Daemon) {
     let daemon = case.own_daemon(None);
     let plugin = Plugin::start(&daemon);
     configure(&daemon, &json!({"authorization-plugins": [plugin.name]}));
@@ -218,7 +218,7 @@ fn guarded(case: &Case) -> (Plugin, Daemon) {
     (plugin, daemon)
 }
 
-fn configure(daemon: &Daemon, config: &Value) {
+pub(crate) fn configure(daemon: &Daemon, config: &Value) {
     fs::write(daemon.dir().join("daemon.json"), config.to_string()).unwrap();
     let pid = fs::read_to_string(daemon.dir().join("pid")).unwrap();
     kill(Pid::from_raw(pid.trim().parse().unwrap()), Signal::SIGHUP).unwrap();

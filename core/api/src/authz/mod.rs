@@ -6,7 +6,7 @@ mod objects;
 mod sight;
 
 use crate::{
-    cx::{Context, Gate},
+    cx::Context,
     endpoint::{Endpoint, Failure},
     reply::Response,
     request::Received,
@@ -14,7 +14,7 @@ use crate::{
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, header};
 use http_body::Body as _;
-pub use objects::{container, exec, image, of_container, of_image};
+pub use objects::{container, exec, image, join, new_container, new_image, of_container, of_image};
 pub use sight::Sight;
 use std::{sync::Arc, time::Instant};
 use wharf_spi::authz::{Action, Authorizer, AuthzRequest, Decision, Denial, Object, ObjectKind, Patch, RawView, Verdict};
@@ -33,14 +33,14 @@ pub struct Question {
 }
 
 /// Begins a question; none when there is nobody to ask.
-pub fn question(gate: &Gate, action: Action, received: &Received, headers: &HeaderMap) -> Option<Question> {
-    let chain = gate.extensions.authorizers();
+pub fn question(cx: &impl Context, action: Action, received: &Received, headers: &HeaderMap) -> Option<Question> {
+    let chain = cx.gate().extensions.authorizers();
     if chain.is_empty() {
         return None;
     }
     let headers = if chain.iter().any(|a| a.judges_answers()) { shown(headers) } else { Vec::new() };
     let request = AuthzRequest {
-        caller: received.caller.as_ref().clone(),
+        caller: cx.caller(&received.caller),
         action,
         api_version: received.version.to_string(),
         targets: Vec::new(),
@@ -93,7 +93,7 @@ impl Question {
 
     /// Hides what the caller may not see.
     async fn look(&self) -> Result<(), Failure> {
-        let sight = Sight::new(&self.chain, &self.request.caller);
+        let sight = Sight::new(&self.chain, || self.request.caller.clone());
         let there: Vec<Object> = self.request.targets.iter().filter(|t| !t.id.is_empty()).cloned().collect();
         if sight.is_open() || there.is_empty() {
             return Ok(());
@@ -117,7 +117,9 @@ impl Question {
             Ok(Verdict::Allow) => Ok(Vec::new()),
             Ok(Verdict::AllowWith(patches)) => Ok(patches),
             Ok(Verdict::Deny(Denial { hide: true, .. })) if !self.request.targets.is_empty() => {
-                Err(Failure::denied(self.request.targets.first().map_or_else(|| Error::not_found("page not found"), not_found)))
+                let targets = &self.request.targets;
+                let hidden = targets.iter().find(|target| !target.id.is_empty()).or(targets.first());
+                Err(Failure::denied(hidden.map_or_else(|| Error::not_found("page not found"), not_found)))
             }
             Ok(Verdict::Deny(Denial { reason, .. })) => {
                 Err(Failure::denied(Error::forbidden(format!("authorization denied by plugin {name}: {reason}"))))

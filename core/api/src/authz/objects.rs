@@ -1,5 +1,7 @@
 //! The objects of requests and lists, as authorizers see them.
 
+use std::collections::BTreeSet;
+use wharf_api_types::container::ContainerCreate;
 use wharf_engine::containers::ContainerView;
 use wharf_images::Image;
 use wharf_spi::authz::{Object, ObjectKind};
@@ -18,6 +20,35 @@ pub fn of_container(view: &ContainerView) -> Object {
     object.image.clone_from(&view.spec.config.image);
     object.labels = view.spec.config.labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     object
+}
+
+/// A container that is to be made, after what it shares with others: their namespaces and volumes.
+pub fn new_container(cx: &crate::Cx, name: Option<&str>, body: &ContainerCreate) -> Vec<Object> {
+    let host = &body.host_config;
+    let joined = [&host.network_mode, &host.pid_mode, &host.ipc_mode].into_iter().filter_map(|mode| mode.strip_prefix("container:"));
+    let volumes = host.volumes_from.iter().flatten().map(|from| from.split(':').next().unwrap_or(from));
+    let links = host.links.iter().flatten().map(|link| link.split(':').next().unwrap_or(link));
+    let others: BTreeSet<&str> = joined.chain(volumes).chain(links).collect();
+    let mut objects: Vec<Object> = others.into_iter().flat_map(|other| container(cx, other)).collect();
+    let mut made = Object::named(ObjectKind::Container, name.unwrap_or_default().trim_start_matches('/'));
+    made.image.clone_from(&body.config.image);
+    made.labels = body.config.labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    objects.push(made);
+    objects
+}
+
+/// The name that an image is to get. The image that has it loses it, so that one is its object.
+pub fn new_image(cx: &crate::Cx, repository: &str, tag: &str) -> Vec<Object> {
+    if repository.is_empty() { Vec::new() } else { image(cx, &join(repository, Some(tag).filter(|tag| !tag.is_empty()))) }
+}
+
+/// `name:tag`, or `name@digest`.
+pub fn join(name: &str, tag: Option<&str>) -> String {
+    match tag {
+        Some(digest) if digest.contains(':') => format!("{name}@{digest}"),
+        Some(tag) => format!("{name}:{tag}"),
+        None => name.to_owned(),
+    }
 }
 
 /// An image as the object of a request, resolved.
@@ -47,4 +78,16 @@ pub fn exec(cx: &crate::Cx, named: &str) -> Vec<Object> {
         object.image.clone_from(&container.image);
     }
     [vec![object], containers].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert_eq!(join("a", Some("1")), "a:1");
+        assert_eq!(join("a", Some("sha256:00")), "a@sha256:00");
+        assert_eq!(join("a:1", None), "a:1");
+    }
 }

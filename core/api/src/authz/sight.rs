@@ -11,10 +11,10 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// Of a caller, before this chain.
-    pub fn new(chain: &[Arc<dyn Authorizer>], caller: &Caller) -> Self {
+    /// Of a caller, who is looked at when there is somebody who hides things.
+    pub fn new(chain: &[Arc<dyn Authorizer>], caller: impl FnOnce() -> Caller) -> Self {
         let filters: Vec<_> = chain.iter().filter(|a| a.interests().filter).cloned().collect();
-        let caller = if filters.is_empty() { Arc::default() } else { Arc::new(caller.clone()) };
+        let caller = if filters.is_empty() { Arc::default() } else { Arc::new(caller()) };
         Self { filters, caller }
     }
 

@@ -130,24 +130,30 @@ impl Endpoint for Put {
 /// Sends what lies behind a path, in the form of before 1.20.
 pub struct Copy;
 
+#[derive(Serialize)]
+pub struct CopyInput {
+    id: String,
+    body: CopyRequest,
+}
+
 impl Endpoint for Copy {
     const ROW: Row = Row::post("/containers/{id}/copy", "container.copy").until(24).json::<CopyRequest>().answers(&[Answer::bytes(&[TAR])]);
-    type Input = Input;
+    type Input = CopyInput;
     type Output = Response;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+    async fn decode(_: &Cx, rq: Request) -> Result<CopyInput> {
         let id = rq.path("id")?;
-        let path = rq.json::<CopyRequest>().await?.resource;
-        if path.is_empty() {
+        let body: CopyRequest = rq.json().await?;
+        if body.resource.is_empty() {
             return Err(Error::invalid("Path cannot be empty"));
         }
-        Ok(Input { id, path })
+        Ok(CopyInput { id, body })
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
+    fn targets(input: &CopyInput, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
-    async fn execute(cx: &Cx, input: Input) -> Result<Response> {
-        Ok(streaming(TAR, bytes(cx.containers.copy(&input.id, &input.path).await?)))
+    async fn execute(cx: &Cx, input: CopyInput) -> Result<Response> {
+        Ok(streaming(TAR, bytes(cx.containers.copy(&input.id, &input.body.resource).await?)))
     }
 }
 

@@ -26,6 +26,7 @@ pub struct Input {
     author: String,
     pause: bool,
     changes: Vec<String>,
+    #[serde(rename = "body")]
     config: Option<Config>,
 }
 
@@ -53,7 +54,8 @@ impl Endpoint for Commit {
         })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
-        authz::container(cx, &input.container)
+        let name = input.repo.as_deref().unwrap_or_default();
+        [authz::container(cx, &input.container), authz::new_image(cx, name, &input.tag)].concat()
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let Input { container, repo, tag, comment, author, pause, changes, config } = input;

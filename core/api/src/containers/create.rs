@@ -2,7 +2,7 @@
 
 use super::defaults;
 use crate::{
-    Cx,
+    Cx, authz,
     contract::text,
     endpoint::{Endpoint, Row},
     reply::Created,
@@ -47,7 +47,7 @@ impl Endpoint for Create {
         Ok(Input { name, platform, body })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
-        crate::authz::image(cx, &input.body.config.image)
+        [authz::image(cx, &input.body.config.image), authz::new_container(cx, input.name.as_deref(), &input.body)].concat()
     }
     fn exposure(input: &Input, _: &Cx) -> Option<Exposure> {
         Some(exposure::of(&input.body.host_config))

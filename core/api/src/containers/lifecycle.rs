@@ -11,8 +11,8 @@ use crate::{
 use serde::Serialize;
 use serde_json::Value;
 use wharf_api_types::container::HostConfig;
-use wharf_engine::containers::{StopOptions, exposure};
-use wharf_spi::authz::{Exposure, Object};
+use wharf_engine::containers::{AllowedBind, StartRequest, StopOptions, exposure};
+use wharf_spi::authz::{Bind, Exposure, Object};
 use wharf_types::{Error, Result, Signal};
 
 /// Starts a container.
@@ -25,7 +25,11 @@ pub struct Restart;
 #[derive(Serialize)]
 pub struct StartInput {
     id: String,
+    #[serde(rename = "body")]
     host_config: Option<HostConfig>,
+    /// Looked at once: what is judged is what is started.
+    #[serde(skip)]
+    exposure: Option<Exposure>,
 }
 
 impl Endpoint for Start {
@@ -36,7 +40,7 @@ impl Endpoint for Start {
     type Input = StartInput;
     type Output = NoContent;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<StartInput> {
+    async fn decode(cx: &Cx, rq: Request) -> Result<StartInput> {
         let id = rq.path("id")?;
         if let Some(name) = rq.query().text("checkpoint") {
             return Err(Error::not_implemented(format!("starting from a checkpoint is not supported yet: {name}")));
@@ -54,20 +58,30 @@ impl Endpoint for Start {
                 defaults::at_start(rq.json().await?, version)?
             }
         };
-        Ok(StartInput { id, host_config })
+        let exposure = if cx.is_guarded() { exposure_at_start(cx, &id, host_config.as_ref()) } else { None };
+        Ok(StartInput { id, host_config, exposure })
     }
     fn targets(input: &StartInput, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
     }
-    fn exposure(input: &StartInput, cx: &Cx) -> Option<Exposure> {
-        match &input.host_config {
-            Some(host) => Some(exposure::of(host)),
-            None => cx.containers.get(&input.id).ok().map(|c| exposure::of(&c.spec.host_config)),
-        }
+    fn exposure(input: &StartInput, _: &Cx) -> Option<Exposure> {
+        input.exposure.clone()
     }
     async fn execute(cx: &Cx, input: StartInput) -> Result<NoContent> {
-        cx.containers.start_with(&input.id, input.host_config).await.map(|()| NoContent)
+        let StartInput { id, host_config, exposure } = input;
+        let allowed = |bind: Bind| AllowedBind { source: bind.source.into(), target: bind.target.into() };
+        let allowed_binds = exposure.map(|exposure| exposure.binds.into_iter().map(allowed).collect());
+        cx.containers.start_with(&id, StartRequest { host_config: host_config.map(Box::new), allowed_binds }).await.map(|()| NoContent)
     }
+}
+
+/// What a container could do to the host when it runs: as it is now, or with another host configuration, to which its binds are added.
+fn exposure_at_start(cx: &Cx, id: &str, host: Option<&HostConfig>) -> Option<Exposure> {
+    let present = exposure::of(&cx.containers.get(id).ok()?.spec.host_config);
+    let Some(host) = host else { return Some(present) };
+    let mut other = exposure::of(host);
+    other.binds.extend(present.binds);
+    Some(other)
 }
 
 #[derive(Serialize)]
@@ -115,6 +129,9 @@ impl Endpoint for Restart {
     }
     fn targets(input: &StopInput, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
+    }
+    fn exposure(input: &StopInput, cx: &Cx) -> Option<Exposure> {
+        exposure_at_start(cx, &input.id, None)
     }
     async fn execute(cx: &Cx, input: StopInput) -> Result<NoContent> {
         cx.containers.restart(&input.id, input.how()?).await.map(|()| NoContent)

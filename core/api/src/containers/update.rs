@@ -18,6 +18,7 @@ pub struct Update;
 pub struct Input {
     id: String,
     /// Resources are fields of the body itself, as they are of a `HostConfig`.
+    #[serde(rename = "body")]
     change: HostConfig,
 }
 

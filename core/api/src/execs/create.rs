@@ -8,7 +8,8 @@ use crate::{
 };
 use serde::Serialize;
 use wharf_api_types::{exec::ExecCreate, inspect::IdResponse};
-use wharf_spi::authz::Object;
+use wharf_engine::containers::exposure;
+use wharf_spi::authz::{Exposure, Object};
 use wharf_types::{Error, Result};
 
 /// Registers an exec.
@@ -17,6 +18,7 @@ pub struct Create;
 #[derive(Serialize)]
 pub struct Input {
     id: String,
+    #[serde(rename = "body")]
     config: ExecCreate,
 }
 
@@ -39,6 +41,9 @@ impl Endpoint for Create {
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::container(cx, &input.id)
+    }
+    fn exposure(input: &Input, _: &Cx) -> Option<Exposure> {
+        input.config.privileged.then(exposure::of_privileged)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let id = cx.execs.create(&input.id, input.config).await?;

@@ -21,6 +21,7 @@ pub struct Start;
 #[derive(Serialize)]
 pub struct Input {
     id: String,
+    #[serde(rename = "body")]
     start: ExecStart,
     #[serde(skip)]
     api: ApiVersion,

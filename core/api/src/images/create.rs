@@ -1,7 +1,7 @@
 //! `POST /images/create`: import a root file system. (Pulling uses the same row.)
 
 use crate::{
-    Cx,
+    Cx, authz,
     contract::{Answer, list, text},
     endpoint::{Endpoint, Row},
     reply::{JSON, Response, streaming},
@@ -13,6 +13,7 @@ use serde::Serialize;
 use tokio::io::AsyncRead;
 use wharf_api_types::image::Progress;
 use wharf_engine::images::ImportRequest;
+use wharf_spi::authz::Object;
 use wharf_types::{Error, Reference, Result};
 
 /// Makes an image of an archive.
@@ -49,7 +50,7 @@ impl Endpoint for Create {
         let query = rq.query();
         let text = |name| query.text(name).map(str::to_owned);
         if let Some(image) = query.text("fromImage") {
-            let name = join(image, query.text("tag"));
+            let name = authz::join(image, query.text("tag"));
             let name = name.parse::<Reference>().map_or(name, |familiar| familiar.to_string());
             return Err(Error::not_implemented(format!("pulling from a registry is not supported yet: {name}")));
         }
@@ -59,38 +60,20 @@ impl Endpoint for Create {
             None => return Err(Error::invalid("one of fromImage and fromSrc must be given")),
         }
         Ok(Input {
-            reference: query.text("repo").map(|repo| join(repo, query.text("tag"))),
+            reference: query.text("repo").map(|repo| authz::join(repo, query.text("tag"))),
             message: text("message").unwrap_or_default(),
             changes: query.all("changes"),
             platform: text("platform"),
             archive: Box::new(rq.into_reader()),
         })
     }
+    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
+        input.reference.iter().flat_map(|name| authz::image(cx, name)).collect()
+    }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
         let Input { reference, message, changes, platform, archive } = input;
         let image = cx.images.import(archive, ImportRequest { reference, message, changes, platform }).await?;
         let done = Progress { status: image.id.to_string(), ..Progress::default() };
         Ok(streaming(JSON, progress(stream::once(ready(Ok(done))))))
-    }
-}
-
-/// `name:tag`, or `name@digest`.
-fn join(name: &str, tag: Option<&str>) -> String {
-    match tag {
-        Some(digest) if digest.contains(':') => format!("{name}@{digest}"),
-        Some(tag) => format!("{name}:{tag}"),
-        None => name.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names() {
-        assert_eq!(join("a", Some("1")), "a:1");
-        assert_eq!(join("a", Some("sha256:00")), "a@sha256:00");
-        assert_eq!(join("a:1", None), "a:1");
     }
 }

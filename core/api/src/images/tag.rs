@@ -31,7 +31,7 @@ impl Endpoint for Tag {
         Ok(Input { name: rq.path("name")?, repo: text("repo"), tag: text("tag") })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
-        authz::image(cx, &input.name)
+        [authz::image(cx, &input.name), authz::new_image(cx, &input.repo, &input.tag)].concat()
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         cx.images.tag(&input.name, &input.repo, &input.tag).await.map(|()| Empty)

@@ -39,3 +39,33 @@ pub(super) fn peer_groups(socket: impl AsFd) -> io::Result<Vec<u32>> {
         }
     }
 }
+
+/// `SO_PEERPIDFD` (asm-generic/socket.h, Linux 6.5).
+const SO_PEERPIDFD: libc::c_int = 77;
+
+/// A handle of the process that connected a unix socket, which never means another process; none where the kernel has no such thing.
+///
+/// # Errors
+/// When the process is gone.
+pub(super) fn peer_process(socket: impl AsFd) -> io::Result<Option<OwnedFd>> {
+    let mut fd: RawFd = -1;
+    let mut length = size_of::<RawFd>() as libc::socklen_t;
+    // SAFETY: the buffer is valid for `length` bytes, which the kernel does not exceed.
+    let answer =
+        unsafe { libc::getsockopt(socket.as_fd().as_raw_fd(), libc::SOL_SOCKET, SO_PEERPIDFD, (&raw mut fd).cast(), &raw mut length) };
+    if answer == 0 {
+        // SAFETY: the kernel made this descriptor for us.
+        return Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) }));
+    }
+    match io::Error::last_os_error() {
+        e if e.raw_os_error() == Some(libc::ENOPROTOOPT) => Ok(None),
+        e => Err(e),
+    }
+}
+
+/// Whether the process of this handle has not been reaped, so that its number still means it.
+pub(super) fn is_there(process: &OwnedFd) -> bool {
+    // SAFETY: signal 0 does nothing, and no information goes with it.
+    let answer = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), 0, std::ptr::null::<libc::siginfo_t>(), 0) };
+    answer == 0 || io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}

@@ -91,7 +91,7 @@ impl Server {
         let stream = tokio::time::timeout(HANDSHAKE, self.acceptor.accept(stream)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
         let tls = certificate.map(|c| peer(c)).transpose().map_err(io::Error::other)?;
-        Ok((Either::Right(Either::Right(TlsSocket(Box::new(stream)))), Caller { unix: None, tls }))
+        Ok((Either::Right(Either::Right(TlsSocket(Box::new(stream)))), Caller { tls, ..Caller::default() }))
     }
 }
 

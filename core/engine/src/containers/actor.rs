@@ -13,6 +13,8 @@ mod remove;
 mod stop;
 mod update;
 
+pub use adopt::StartRequest;
+
 pub use ended::lost;
 
 use super::{
@@ -45,8 +47,8 @@ const KILL_GRACE: Duration = Duration::from_secs(10);
 
 /// What can be asked of a container.
 pub enum Command {
-    /// Run it; with another host configuration when one is given.
-    Start(Option<Box<HostConfig>>, Reply<()>),
+    /// Run it.
+    Start(StartRequest, Reply<()>),
     /// Stop it, and start it again when `restart`.
     Stop {
         /// Signal and patience.
@@ -207,8 +209,8 @@ impl Actor {
 
     async fn command(&mut self, command: Command) -> Next {
         match command {
-            Command::Start(host, reply) => {
-                let outcome = self.start_with(host).await;
+            Command::Start(rq, reply) => {
+                let outcome = self.start_with(rq).await;
                 let failed = outcome.as_ref().is_err_and(|e| e.kind() != ErrorKind::NotModified);
                 let _ = reply.send(outcome);
                 if failed && self.spec.host_config.auto_remove && self.running.is_none() {
@@ -256,7 +258,7 @@ impl Actor {
     /// Runs the container; on failure it is as before, but for the error and exit code in its state.
     async fn launch(&mut self) -> Result<()> {
         let parked = std::mem::take(&mut self.parked);
-        match launch::launch(&self.shared, &self.spec, parked).await {
+        match launch::launch(&self.shared, &self.spec, self.state.allowed_binds.clone(), parked).await {
             Ok(Launched { task, endpoint, started_at }) => {
                 self.state = ContainerState {
                     running: true,
@@ -265,6 +267,7 @@ impl Actor {
                     finished_at: self.state.finished_at,
                     restart_count: self.state.restart_count,
                     endpoint,
+                    allowed_binds: self.state.allowed_binds.take(),
                     health: self.initial_health(),
                     ..ContainerState::default()
                 };

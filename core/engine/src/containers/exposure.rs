@@ -46,6 +46,11 @@ pub fn of(host: &HostConfig) -> Exposure {
     exposure
 }
 
+/// Of a process with all privileges in a container that need not have them.
+pub fn of_privileged() -> Exposure {
+    of(&HostConfig { privileged: true, ..HostConfig::default() })
+}
+
 fn reasons(host: &HostConfig, exposure: &Exposure) -> Vec<String> {
     let mut reasons = Vec::new();
     let mut when = |condition: bool, reason: &str| {
@@ -66,6 +71,8 @@ fn reasons(host: &HostConfig, exposure: &Exposure) -> Vec<String> {
     for option in host.security_opt.iter().flatten() {
         let option = option.replacen(':', "=", 1);
         when(["seccomp=unconfined", "apparmor=unconfined", "systempaths=unconfined"].contains(&option.as_str()), &option);
+        // A profile of one's own may allow everything.
+        when(option.strip_prefix("seccomp=").is_some_and(|profile| !["builtin", "unconfined"].contains(&profile)), "seccomp=custom");
     }
     when(host.masked_paths.as_ref().is_some_and(Vec::is_empty), "masked-paths=none");
     when(host.readonly_paths.as_ref().is_some_and(Vec::is_empty), "readonly-paths=none");
@@ -101,7 +108,7 @@ fn binds(host: &HostConfig) -> Vec<Bind> {
 }
 
 /// With links followed as far as there is something.
-fn real(source: &Path) -> String {
+pub(super) fn real(source: &Path) -> String {
     let there = source.ancestors().find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
     let path = there.map_or_else(|| source.to_owned(), |(dir, real)| real.join(source.strip_prefix(dir).unwrap_or(source)));
     path.display().to_string().trim_end_matches('/').to_owned() + if path.parent().is_none() { "/" } else { "" }

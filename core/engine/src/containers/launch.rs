@@ -7,6 +7,7 @@ use super::{
     ContainerSpec,
     actor::Reply,
     files, mountpoints, plan,
+    record::AllowedBind,
     shared::{Shared, blocking},
     undo::Undo,
     workdir,
@@ -60,14 +61,16 @@ fn runtime_failure(e: Error) -> Failure {
     Failure { error: Error::new(kind, message).with_source(e), exit_code }
 }
 
-/// Starts a container. `parked` clients are attached after its creation and before its process runs, so they miss nothing.
+/// Starts a container whose binds lead where they were `allowed` to, if anybody was asked. `parked` clients are attached after its
+/// creation and before its process runs, so they miss nothing.
 pub async fn launch(
     shared: &Arc<Shared>,
     spec: &Arc<ContainerSpec>,
+    allowed: Option<Vec<AllowedBind>>,
     parked: Vec<(AttachRequest, Reply<Attached>)>,
 ) -> Result<Launched, Failure> {
     let mut undo = Undo::default();
-    match steps(shared, spec, parked, &mut undo).await {
+    match steps(shared, spec, allowed, parked, &mut undo).await {
         Ok(launched) => {
             undo.commit();
             Ok(launched)
@@ -82,6 +85,7 @@ pub async fn launch(
 async fn steps(
     shared: &Arc<Shared>,
     spec: &Arc<ContainerSpec>,
+    allowed: Option<Vec<AllowedBind>>,
     parked: Vec<(AttachRequest, Reply<Attached>)>,
     undo: &mut Undo,
 ) -> Result<Launched, Failure> {
@@ -114,7 +118,7 @@ async fn steps(
         }
         mountpoints::secure(&rootfs)?;
         workdir::make(&rootfs, &c.config.working_dir)?;
-        plan::build(&s, &c, rootfs, e.as_ref(), &joined)
+        plan::build(&s, &c, rootfs, e.as_ref(), &joined, allowed.as_deref())
     })
     .await?;
 

@@ -36,7 +36,8 @@ pub use commit::CommitRequest;
 #[cfg(fuzzing)]
 pub use create::fuzz::judge;
 pub use index::Index;
-pub use record::{ContainerSpec, ContainerState, ContainerView, Status};
+pub use actor::StartRequest;
+pub use record::{AllowedBind, ContainerSpec, ContainerState, ContainerView, Status};
 pub use report::ActorReport;
 pub use shared::Shared;
 pub(crate) use shared::{SPEC_FILE, blocking};
@@ -211,16 +212,15 @@ impl Containers {
     /// # Errors
     /// 400 for a command that cannot be run, 500 for what the host refuses.
     pub async fn start(&self, name: &str) -> Result<()> {
-        self.start_with(name, None).await
+        self.start_with(name, StartRequest::default()).await
     }
 
-    /// The same with a host configuration, which clients before API 1.24 may send. It takes the place of what the container was
-    /// created with; only binds and mounts to other places stay.
+    /// The same, as it was asked for.
     ///
     /// # Errors
-    /// As [`Containers::start`], and 400 for a configuration that create would refuse.
-    pub async fn start_with(&self, name: &str, host: Option<HostConfig>) -> Result<()> {
-        self.ask(&self.handle(name)?, |reply| Command::Start(host.map(Box::new), reply)).await
+    /// As [`Containers::start`], 400 for a host configuration that create would refuse, and 403 when a bind leads elsewhere than it may.
+    pub async fn start_with(&self, name: &str, rq: StartRequest) -> Result<()> {
+        self.ask(&self.handle(name)?, |reply| Command::Start(rq, reply)).await
     }
 
     /// Stops it; 304 when it does not run.

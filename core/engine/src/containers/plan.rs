@@ -4,7 +4,7 @@
 
 mod mounts;
 
-use super::{ContainerSpec, files, places, security, shared::Shared};
+use super::{AllowedBind, ContainerSpec, files, places, security, shared::Shared};
 use crate::{EngineConfig, Reloadable, config::BUILTIN_RUNTIME};
 pub use mounts::{bind_source_exists, shows_mounts};
 use std::{
@@ -147,6 +147,7 @@ pub fn build(
     rootfs: PathBuf,
     endpoint: Option<&Endpoint>,
     joined: &Joined,
+    allowed: Option<&[AllowedBind]>,
 ) -> Result<(Launch, oci_spec::runtime::Spec)> {
     let host = &spec.host_config;
     let (mut plan, _) = draft(&shared.config, &shared.host, spec)?;
@@ -166,6 +167,9 @@ pub fn build(
         plan.shm_path = Some(shared.shm(&spec.id));
     }
     mounts::make_bind_sources(host)?;
+    if let Some(allowed) = allowed {
+        mounts::hold(&mut plan.mounts, allowed)?;
+    }
     plan.mounts.iter_mut().for_each(|mount| mounts::follow_unmounts(&shared.config.data_root, mount));
     for (name, target) in files::MANAGED {
         let target = Path::new(target);

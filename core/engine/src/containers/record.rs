@@ -49,6 +49,15 @@ impl ContainerSpec {
     }
 }
 
+/// A directory or file of the host with every link followed, and the place in the container that it was allowed for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowedBind {
+    /// On the host.
+    pub source: PathBuf,
+    /// In the container.
+    pub target: PathBuf,
+}
+
 /// What changes while a container lives, `containers/<id>/state.json`: replaced atomically, not synced. A lost or torn one
 /// after a power failure reads as never started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -79,6 +88,8 @@ pub struct ContainerState {
     pub restart_count: u32,
     /// Stopped by hand: `unless-stopped` stays down over a daemon restart.
     pub manually_stopped: bool,
+    /// Where its binds led when it was last allowed to start; none when nobody was asked.
+    pub allowed_binds: Option<Vec<AllowedBind>>,
     /// What its health check found; none without one, and before the first start.
     pub health: Option<Health>,
     /// Its place in the default network: a runtime fact, kept under the exec root.

@@ -117,28 +117,22 @@ fn question<'a>(rq: &'a AuthzRequest, body: Option<&'a str>, answered: Option<An
     })
 }
 
-/// The body of a request in Docker's shape. The engine's input names what came in path and query beside it, or is made of those
-/// only; where it is not known which, all of it is sent, so that no plugin takes a request for an empty one.
+/// The body of a request in Docker's shape: what the engine's input calls so. Of an input without one, whose parts all came in path and
+/// query, all of it is sent, so that no plugin takes a request for an empty one.
 fn body(rq: &AuthzRequest) -> Result<Option<String>> {
+    #[derive(Deserialize)]
+    struct Input<'a> {
+        #[serde(borrow)]
+        body: &'a RawValue,
+    }
     let input = rq.input.as_str();
-    let field = match rq.action.0 {
-        "container.create" => "body",
-        "container.commit" | "exec.create" => "config",
-        "container.copy" => "path",
-        "container.start" => "host_config",
-        "container.update" => "change",
-        "exec.start" => "start",
-        _ if ["GET", "HEAD"].contains(&rq.http.method.as_str()) => return Ok(None),
-        _ if input.is_empty() => return Err(unknown(rq)),
-        _ => return Ok(Some(input.to_owned()).filter(|input| input != "null")),
+    let body = match serde_json::from_str::<Input<'_>>(input) {
+        Ok(input) => input.body.get(),
+        Err(_) if ["GET", "HEAD"].contains(&rq.http.method.as_str()) => return Ok(None),
+        Err(_) if input.is_empty() => return Err(unknown(rq)),
+        Err(_) => input,
     };
-    let fields: BTreeMap<String, &RawValue> = serde_json::from_str(input).map_err(|_| unknown(rq))?;
-    let body = fields.get(field).ok_or_else(|| unknown(rq))?.get();
-    Ok(match body {
-        "null" => None,
-        path if field == "path" => Some(format!(r#"{{"Resource":{path}}}"#)),
-        body => Some(body.to_owned()),
-    })
+    Ok(Some(body.to_owned()).filter(|body| body != "null"))
 }
 
 fn unknown(rq: &AuthzRequest) -> Error {

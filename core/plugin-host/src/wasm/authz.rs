@@ -63,11 +63,15 @@ impl Authorizer for Inner {
 
 struct CallerParts<'a> {
     alternative_names: Vec<&'a str>,
+    labels: Vec<(&'a str, &'a str)>,
 }
 
 impl<'a> CallerParts<'a> {
     fn of(caller: &'a Caller) -> Self {
-        Self { alternative_names: caller.tls.as_ref().map(|tls| strs(&tls.alternative_names)).unwrap_or_default() }
+        Self {
+            alternative_names: caller.tls.as_ref().map(|tls| strs(&tls.alternative_names)).unwrap_or_default(),
+            labels: caller.container.as_ref().map(labels_of).unwrap_or_default(),
+        }
     }
 
     fn wit(&'a self, caller: &'a Caller) -> types::Caller<'a> {
@@ -77,12 +81,12 @@ impl<'a> CallerParts<'a> {
                 gid: peer.gid,
                 groups: &peer.groups,
                 pid: peer.pid,
-                container: peer.container.as_deref(),
             }),
             certificate: caller
                 .tls
                 .as_ref()
                 .map(|tls| types::Certificate { common_name: &tls.common_name, alternative_names: &self.alternative_names }),
+            container: caller.container.as_ref().map(|container| object(container, &self.labels)),
         }
     }
 }
@@ -117,12 +121,20 @@ fn strs(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
+fn labels_of(object: &Object) -> Vec<(&str, &str)> {
+    object.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+}
+
 fn labels(objects: &[Object]) -> Vec<Vec<(&str, &str)>> {
-    objects.iter().map(|object| object.labels.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()).collect()
+    objects.iter().map(labels_of).collect()
 }
 
 fn objects<'a>(objects: &'a [Object], labels: &'a [Vec<(&'a str, &'a str)>]) -> Vec<types::Object<'a>> {
-    let one = |(object, labels): (&'a Object, &'a Vec<(&'a str, &'a str)>)| types::Object {
+    objects.iter().zip(labels).map(|(of, labels)| object(of, labels)).collect()
+}
+
+fn object<'a>(object: &'a Object, labels: &'a [(&'a str, &'a str)]) -> types::Object<'a> {
+    types::Object {
         kind: match object.kind {
             ObjectKind::Container => types::ObjectKind::Container,
             ObjectKind::Image => types::ObjectKind::Image,
@@ -137,8 +149,7 @@ fn objects<'a>(objects: &'a [Object], labels: &'a [Vec<(&'a str, &'a str)>]) -> 
         labels,
         image: &object.image,
         container: &object.container,
-    };
-    objects.iter().zip(labels).map(one).collect()
+    }
 }
 
 fn decision(decision: wit::Decision) -> Decision {

@@ -2,14 +2,26 @@
 
 use super::Actor;
 use crate::containers::{blocking, create};
+use crate::containers::record::AllowedBind;
 use wharf_api_types::container::HostConfig;
 use wharf_types::Result;
 
+/// How a container is to be started.
+#[derive(Clone, Debug, Default)]
+pub struct StartRequest {
+    /// What takes the place of its host configuration, which clients before API 1.24 may send; only binds and mounts to other places
+    /// stay.
+    pub host_config: Option<Box<HostConfig>>,
+    /// Where its binds may lead, when somebody was asked: this time, and when its restart policy starts it again.
+    pub allowed_binds: Option<Vec<AllowedBind>>,
+}
+
 impl Actor {
-    /// Starts the container; `host` takes the place of what it was created with, and stays after the start, whatever becomes of it.
-    pub(super) async fn start_with(&mut self, host: Option<Box<HostConfig>>) -> Result<()> {
-        if let Some(host) = host {
-            self.can_start()?;
+    /// Starts the container. A host configuration stays after the start, whatever becomes of it.
+    pub(super) async fn start_with(&mut self, rq: StartRequest) -> Result<()> {
+        self.can_start()?;
+        self.state.allowed_binds = rq.allowed_binds;
+        if let Some(host) = rq.host_config {
             tracing::warn!(container = ?self.spec.id, "a host configuration in the start is deprecated: it belongs into the create");
             let (shared, spec) = (self.shared.clone(), self.spec.clone());
             let adopted = blocking(move || create::adopt(&shared, &spec, *host)).await?;

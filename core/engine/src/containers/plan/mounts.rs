@@ -1,5 +1,6 @@
 //! Mounts: from what was asked for to what the runtime is told.
 
+use crate::containers::{exposure, record::AllowedBind};
 use std::path::{Path, PathBuf};
 use wharf_api_types::{container::HostConfig, mount::Mount};
 use wharf_runtime::spec::{
@@ -147,6 +148,24 @@ fn typed_mount(mount: &Mount) -> Result<MountPlan> {
         }
         _ => Err(wrong("mount type unknown")),
     }
+}
+
+/// Binds what was allowed and nothing else: a link in the path of a source may lead elsewhere by now, and whoever can write there has
+/// seen to that.
+///
+/// # Errors
+/// 403 for one that does.
+pub(super) fn hold(plans: &mut [MountPlan], allowed: &[AllowedBind]) -> Result<()> {
+    for plan in plans {
+        let MountPlan::Bind(bind) = plan else { continue };
+        let now = AllowedBind { source: PathBuf::from(exposure::real(&bind.source)), target: bind.target.clone() };
+        if !allowed.contains(&now) {
+            let (source, target, leads) = (bind.source.display(), bind.target.display(), now.source.display());
+            return Err(Error::forbidden(format!("bind mount {source}:{target} was not allowed to lead to {leads}: start the container again")));
+        }
+        bind.source = now.source;
+    }
+    Ok(())
 }
 
 /// `Binds` makes a missing source directory, `Mounts` only when it is told to; a missing one is refused otherwise.

@@ -20,18 +20,18 @@ async fn every_field_arrives() {
     for (place, text) in [
         (rq(0), "container.create"),
         (rq(8), "1.45"),
-        (rq(44), "caller-container"),
-        (rq(56), "common"),
-        (inside(rq(64), 0), "alternative"),
-        (inside(rq(72), 4), "named"),
-        (inside(inside(rq(72), 28), 0), "label"),
-        (inside(inside(rq(72), 28), 8), "value"),
-        (inside(rq(84), 0), "privileged"),
-        (inside(rq(92), 8), "/target"),
-        (inside(rq(100), 0), "SYS_ADMIN"),
-        (inside(rq(108), 0), "0.0.0.0:80/tcp"),
-        (rq(116), "{\"Image\":\"x\"}"),
-        (rq(124), "POST /containers/create"),
+        (rq(44), "common"),
+        (inside(rq(52), 0), "alternative"),
+        (rq(84), "caller-container"),
+        (inside(rq(116), 4), "named"),
+        (inside(inside(rq(116), 28), 0), "label"),
+        (inside(inside(rq(116), 28), 8), "value"),
+        (inside(rq(128), 0), "privileged"),
+        (inside(rq(136), 8), "/target"),
+        (inside(rq(144), 0), "SYS_ADMIN"),
+        (inside(rq(152), 0), "0.0.0.0:80/tcp"),
+        (rq(160), "{\"Image\":\"x\"}"),
+        (rq(168), "POST /containers/create"),
     ] {
         let decision = world.load(&telling(&place)).await.unwrap().authorizer().unwrap().judge(&request()).await.unwrap();
         assert_eq!((decision.verdict, decision.rule.as_str()), (Verdict::Allow, text), "{place}");
@@ -41,7 +41,7 @@ async fn every_field_arrives() {
          (if (i32.ne (i32.load8_u (i32.load {})) (i32.const 1)) (then unreachable)) {ZEROS}",
         rq(20),
         rq(36),
-        rq(72),
+        rq(116),
     ));
     world.load(&numbers).await.unwrap().authorizer().unwrap().judge(&request()).await.unwrap();
 }

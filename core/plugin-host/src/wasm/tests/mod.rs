@@ -47,8 +47,9 @@ fn request() -> AuthzRequest {
     let text = str::to_owned;
     AuthzRequest {
         caller: Caller {
-            unix: Some(PeerCred { uid: 1, gid: 2, groups: vec![3, 4], pid: 5, container: Some(text("caller-container")) }),
+            unix: Some(PeerCred { uid: 1, gid: 2, groups: vec![3, 4], pid: 5, containers: None }),
             tls: Some(PeerCert { common_name: text("common"), alternative_names: vec![text("alternative")], der: Vec::new() }),
+            container: Some(Object { name: text("caller-container"), ..Object::named(ObjectKind::Container, "") }),
         },
         action: Action("container.create"),
         api_version: text("1.45"),
