@@ -114,7 +114,7 @@ impl Engine {
         containers::blocking(move || unused.release(&layers.list())).await?;
         let execs = Execs::new(shared.clone(), containers.clone());
         let registries = Registries::new(shared.clone(), registry);
-        let system = System::new(facts, shared, containers.clone());
+        let system = System::new(facts, shared);
         Ok(Self { containers, execs, images, plugins, registries, system, events })
     }
 }

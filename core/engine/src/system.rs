@@ -1,8 +1,8 @@
 //! Facts about the host and the engine.
 
-use crate::containers::{Shared, Status};
+use crate::containers::{ContainerView, Shared, Status};
 use crate::{
-    Containers, Reloadable,
+    Reloadable,
     config::{RuntimeConfig, SeccompDefault},
 };
 use std::{path::PathBuf, sync::Arc};
@@ -13,7 +13,6 @@ use wharf_types::Timestamp;
 pub struct System {
     facts: Arc<HostFacts>,
     shared: Arc<Shared>,
-    containers: Containers,
 }
 
 /// What the host is and offers; looked up once at boot by the daemon.
@@ -122,9 +121,9 @@ pub struct EngineInfo {
 }
 
 impl System {
-    /// The service over what it counts.
-    pub fn new(facts: HostFacts, shared: Arc<Shared>, containers: Containers) -> Self {
-        Self { facts: Arc::new(facts), shared, containers }
+    /// The service on this host.
+    pub fn new(facts: HostFacts, shared: Arc<Shared>) -> Self {
+        Self { facts: Arc::new(facts), shared }
     }
 
     /// What the host offers.
@@ -140,15 +139,12 @@ impl System {
         self.shared.events.publish("daemon", "reload", &self.facts.engine_id, attributes);
     }
 
-    /// The state of the engine now.
-    ///
-    /// # Errors
-    /// None yet; counting may read the disk one day.
-    pub fn info(&self) -> wharf_types::Result<EngineInfo> {
+    /// The state of the engine now, with these containers and so many images.
+    pub fn info(&self, containers: &[ContainerView], images: usize) -> EngineInfo {
         let (config, live) = (&self.shared.config, self.shared.live.load());
         let mut counts = [0; 4];
         let [all, running, paused, stopped] = &mut counts;
-        for view in self.containers.list() {
+        for view in containers {
             *all += 1;
             *match view.state.status() {
                 Status::Running | Status::Restarting => &mut *running,
@@ -159,9 +155,9 @@ impl System {
         let builtin = RuntimeConfig { path: "wharf-shim".into(), args: Vec::new() };
         let builtin = (crate::config::BUILTIN_RUNTIME.to_owned(), builtin);
         let named = live.runtimes.iter().map(|(name, runtime)| (name.clone(), runtime.clone()));
-        Ok(EngineInfo {
+        EngineInfo {
             containers: counts,
-            images: self.shared.images.list().len(),
+            images,
             driver: self.shared.layers.driver().to_owned(),
             driver_status: self.shared.layers.status(),
             log_driver: config.log_driver.clone(),
@@ -186,6 +182,6 @@ impl System {
             insecure_registries: live.insecure_registries.clone(),
             root: config.data_root.clone(),
             time: Timestamp::now(),
-        })
+        }
     }
 }

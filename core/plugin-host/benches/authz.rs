@@ -43,7 +43,10 @@ fn plugin() -> Vec<u8> {
 
 fn request() -> AuthzRequest {
     AuthzRequest {
-        caller: Caller { unix: Some(PeerCred { uid: 1000, gid: 1000, groups: vec![27, 999], pid: 4711, containers: None }), ..Caller::default() },
+        caller: Caller {
+            unix: Some(PeerCred { uid: 1000, gid: 1000, groups: vec![27, 999], pid: 4711, containers: None }),
+            ..Caller::default()
+        },
         action: Action("container.create"),
         api_version: "1.45".to_owned(),
         targets: vec![Object { id: "f".repeat(64), name: "web".to_owned(), ..Object::named(ObjectKind::Image, "nginx:1") }],

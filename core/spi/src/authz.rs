@@ -133,7 +133,7 @@ pub struct AuthzRequest {
     pub api_version: String,
     /// The objects it names.
     pub targets: Vec<Object>,
-    /// What a container that is to be made or started could do to the host.
+    /// What a container that is to be made or started, or a privileged process in one, could do to the host.
     pub exposure: Option<Exposure>,
     /// The decoded input that will be executed, as JSON; empty when no authorizer of the chain wants it ([`Interests::input`]).
     pub input: String,

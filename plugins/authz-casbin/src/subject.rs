@@ -62,8 +62,12 @@ mod tests {
 
     #[test]
     fn names_of_callers() {
-        let settings =
-            Settings { users: [("alice".to_owned(), 1000)].into(), groups: [("docker".to_owned(), 998)].into(), labels: vec!["team".to_owned()], ..Settings::default() };
+        let settings = Settings {
+            users: [("alice".to_owned(), 1000)].into(),
+            groups: [("docker".to_owned(), 998)].into(),
+            labels: vec!["team".to_owned()],
+            ..Settings::default()
+        };
         let process = Process { uid: 1000, gid: 100, groups: vec![100, 998], pid: 1 };
         let mut caller = Caller { process: Some(process), certificate: None, container: None };
         assert_eq!(names(&caller, &settings), ["user:alice", "uid:1000", "gid:100", "group:docker", "gid:998"]);

@@ -48,7 +48,8 @@ fn send(daemon: &Daemon, request: &[u8]) -> (u16, String) {
 }
 
 fn post(path: &str, headers: &str, body: &str) -> Vec<u8> {
-    format!("POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    format!("POST {path} HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
+        .into_bytes()
 }
 
 const JSON: &str = "Content-Type: application/json\r\n";
@@ -59,7 +60,8 @@ fn bodies_in_disguise(case: &Case) {
     plugin.rules(&no_privileges());
     let plain = r#"{"Image":"busybox","HostConfig":{"Privileged":true}}"#;
     let chunked = |headers: &str, body: &str| {
-        let mut request = format!("POST /containers/create HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n{headers}Transfer-Encoding: chunked\r\n\r\n");
+        let mut request =
+            format!("POST /containers/create HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n{headers}Transfer-Encoding: chunked\r\n\r\n");
         for piece in body.as_bytes().chunks(7) {
             request += &format!("{:x}\r\n{}\r\n", piece.len(), std::str::from_utf8(piece).unwrap());
         }
@@ -80,7 +82,11 @@ fn bodies_in_disguise(case: &Case) {
         ("escaped keys", create(JSON, r#"{"Image":"busybox","HostConfig":{"Privi\u006ceged":true}}"#), true),
         ("blanks", create(JSON, r#"{"Image":"busybox","HostConfig":{"Privileged" : true}}"#), true),
         ("a key twice", create(JSON, r#"{"Image":"busybox","HostConfig":{"Privileged":false,"privileged":true}}"#), true),
-        ("an object twice", create(JSON, r#"{"Image":"busybox","HostConfig":{"Privileged":false},"hostConfig":{"privileged":true}}"#), true),
+        (
+            "an object twice",
+            create(JSON, r#"{"Image":"busybox","HostConfig":{"Privileged":false},"hostConfig":{"privileged":true}}"#),
+            true,
+        ),
         ("two documents", create(JSON, &format!(r#"{{"Image":"busybox"}} {plain}"#)), false),
         ("a mark of byte order", create(JSON, &format!("\u{feff}{plain}")), false),
     ];
@@ -161,7 +167,9 @@ fn paths_in_disguise(case: &Case) {
         let (status, text) = send(&daemon, &post(path, JSON, body));
         assert!(status >= 300 || status == 0, "{path}: {status} {text}");
     }
-    for header in ["X-HTTP-Method-Override: GET\r\n", "X-Original-URL: /_ping\r\n", "X-Forwarded-Prefix: /info\r\n", "Expect: 100-continue\r\n"] {
+    for header in
+        ["X-HTTP-Method-Override: GET\r\n", "X-Original-URL: /_ping\r\n", "X-Forwarded-Prefix: /info\r\n", "Expect: 100-continue\r\n"]
+    {
         let (status, text) = send(&daemon, &post("/containers/create", &format!("{JSON}{header}"), body));
         assert!([100, 403].contains(&status), "{header}{status} {text}");
     }
@@ -199,7 +207,9 @@ fn links_that_move(case: &Case) {
     lead("mine");
     let script = "cat /x/file; while [ ! -e /x/go ]; do sleep 0.1; done";
     let bind = format!("{}:/x", path("link"));
-    daemon.docker(&["run", "-d", "--name", "lingers", "--restart", "always", "--network", "none", "-v", &bind, "busybox", "sh", "-c", script]).ok();
+    daemon
+        .docker(&["run", "-d", "--name", "lingers", "--restart", "always", "--network", "none", "-v", &bind, "busybox", "sh", "-c", script])
+        .ok();
     poll::until("the file is read", || (daemon.docker(&["logs", "lingers"]).stdout == "mine\n").then_some(()));
     lead("secret");
     std::fs::write(format!("{}/go", path("mine")), "").unwrap();
@@ -226,7 +236,8 @@ fn streams_are_judged(case: &Case) {
     let exec = exec.json()["Id"].as_str().unwrap().to_owned();
     plugin.rules(&json!([{"in": "/", "of": "RequestUri", "say": {"Allow": false, "Msg": "nothing"}}]));
     let upgrade = "Connection: Upgrade\r\nUpgrade: tcp\r\n";
-    let socket = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+    let socket =
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
     for (method, path, headers, body) in [
         ("POST", format!("/containers/{id}/attach?stream=1&stdin=1&stdout=1"), upgrade, ""),
         ("GET", format!("/containers/{id}/attach/ws?stream=1"), socket, ""),

@@ -2,6 +2,7 @@
 
 use crate::{
     Cx,
+    authz::{Sight, of_container, of_image},
     endpoint::{Endpoint, Row},
     reply::Json,
     request::Request,
@@ -23,6 +24,8 @@ pub struct Info;
 pub struct Input {
     #[serde(skip)]
     api: ApiVersion,
+    #[serde(skip)]
+    sight: Sight,
 }
 
 impl Endpoint for Info {
@@ -30,17 +33,20 @@ impl Endpoint for Info {
     type Input = Input;
     type Output = Json<Wire>;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        Ok(Input { api: rq.api() })
+    async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
+        Ok(Input { api: rq.api(), sight: cx.sight(&rq) })
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let mut info = shape(cx.system.info()?, cx.system.host());
+        let Input { api, sight } = input;
+        let containers = sight.keep(cx.containers.list(), of_container).await;
+        let images = sight.keep(cx.images.list(), |image| of_image(image)).await.len();
+        let mut info = shape(cx.system.info(&containers, images), cx.system.host());
         info.server_version.clone_from(&cx.settings.version);
         let chain = cx.authorizers();
         info.plugins.authorization = (!chain.is_empty()).then_some(chain);
         info.n_goroutines = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         info.warnings.extend(cx.settings.warnings.iter().cloned());
-        for_version(&mut info, input.api);
+        for_version(&mut info, api);
         Ok(Json(info))
     }
 }

@@ -61,7 +61,8 @@ mod tests {
         let path = dir.path().join("socket");
         let listener = tokio::net::UnixListener::bind(&path).unwrap();
         // It connects and ends at once; the connection lives on in its child.
-        let script = "import os,socket,sys,time\ns=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\nif os.fork()==0:\n    time.sleep(60)";
+        let script =
+            "import os,socket,sys,time\ns=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\nif os.fork()==0:\n    time.sleep(60)";
         let mut client = std::process::Command::new("python3").args(["-c", script]).arg(&path).process_group(0).spawn().unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let there = of(&stream).unwrap();

@@ -30,13 +30,13 @@ mod wait;
 mod workdir;
 
 pub use crate::pipe::Packing;
+pub use actor::StartRequest;
 pub(crate) use actor::{Published, attributes};
 pub use archive::ExtractOptions;
 pub use commit::CommitRequest;
 #[cfg(fuzzing)]
 pub use create::fuzz::judge;
 pub use index::Index;
-pub use actor::StartRequest;
 pub use record::{AllowedBind, ContainerSpec, ContainerState, ContainerView, Status};
 pub use report::ActorReport;
 pub use shared::Shared;

@@ -76,12 +76,7 @@ impl<'a> CallerParts<'a> {
 
     fn wit(&'a self, caller: &'a Caller) -> types::Caller<'a> {
         types::Caller {
-            process: caller.unix.as_ref().map(|peer| types::Process {
-                uid: peer.uid,
-                gid: peer.gid,
-                groups: &peer.groups,
-                pid: peer.pid,
-            }),
+            process: caller.unix.as_ref().map(|peer| types::Process { uid: peer.uid, gid: peer.gid, groups: &peer.groups, pid: peer.pid }),
             certificate: caller
                 .tls
                 .as_ref()

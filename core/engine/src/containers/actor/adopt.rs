@@ -1,8 +1,8 @@
 //! A host configuration that comes with the start, as clients before API 1.24 send it.
 
 use super::Actor;
-use crate::containers::{blocking, create};
 use crate::containers::record::AllowedBind;
+use crate::containers::{blocking, create};
 use wharf_api_types::container::HostConfig;
 use wharf_types::Result;
 

@@ -161,7 +161,9 @@ pub(super) fn hold(plans: &mut [MountPlan], allowed: &[AllowedBind]) -> Result<(
         let now = AllowedBind { source: PathBuf::from(exposure::real(&bind.source)), target: bind.target.clone() };
         if !allowed.contains(&now) {
             let (source, target, leads) = (bind.source.display(), bind.target.display(), now.source.display());
-            return Err(Error::forbidden(format!("bind mount {source}:{target} was not allowed to lead to {leads}: start the container again")));
+            return Err(Error::forbidden(format!(
+                "bind mount {source}:{target} was not allowed to lead to {leads}: start the container again"
+            )));
         }
         bind.source = now.source;
     }
