@@ -3,8 +3,9 @@
 use crate::{
     mount::Mount,
     network::{NetworkingConfig, PortBinding},
+    wire::Fields,
 };
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -210,6 +211,7 @@ wire! {
 /// Body of `POST /containers/create`: `Config`'s fields beside `HostConfig` and `NetworkingConfig`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(remote = "Self")]
 pub struct ContainerCreate {
     /// The fields of `Config`, at the top level of the body.
     #[serde(flatten)]
@@ -223,6 +225,18 @@ pub struct ContainerCreate {
     /// What old clients say at the top level.
     #[serde(flatten)]
     pub misplaced: Misplaced,
+}
+
+impl Serialize for ContainerCreate {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, s)
+    }
+}
+
+impl<'de> Deserialize<'de> for ContainerCreate {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Self::deserialize(Fields(d, &["HostConfig", "NetworkingConfig"]))
+    }
 }
 
 wire! {
@@ -247,6 +261,19 @@ mod tests {
         let c: ContainerCreate = serde_json::from_str(body).unwrap();
         assert_eq!(c.config.cmd, Some(StrSlice(vec!["true".into()])));
         assert_eq!(c.host_config, HostConfig::default());
+    }
+
+    #[test]
+    fn keys_are_read_in_any_case() {
+        let body = r#"{"image":"a","HOSTCONFIG":{"privileged":true,"Memory":1},"labels":{"Image":"b"},"cpushares":3,"unknown":1}"#;
+        let c: ContainerCreate = serde_json::from_str(body).unwrap();
+        assert_eq!((c.config.image.as_str(), c.host_config.privileged, c.host_config.memory), ("a", true, 1));
+        assert_eq!((c.config.labels["Image"].as_str(), c.misplaced.cpu_shares), ("b", 3));
+        let host: HostConfig = serde_json::from_value(serde_json::json!({"privileged": true, "BINDS": ["/a:/b"]})).unwrap();
+        assert_eq!((host.privileged, host.binds), (true, Some(vec!["/a:/b".to_owned()])));
+        // Nobody shall read one and another the other.
+        assert!(serde_json::from_str::<HostConfig>(r#"{"Privileged":false,"privileged":true}"#).is_err());
+        assert!(serde_json::from_str::<ContainerCreate>(r#"{"HostConfig":{},"hostconfig":{"privileged":true}}"#).is_err());
     }
 
     #[test]

@@ -184,6 +184,7 @@ fn options_at_the_start(case: &Case) {
     let start = |version: &str, body: &str| send(&daemon, &post(&format!("/v{version}/containers/{id}/start"), JSON, body)).0;
     assert_eq!(start("1.23", r#"{"Privileged":true}"#), 403);
     assert_eq!(start("1.41", r#"{"Privileged":true}"#), if case.engine().is_dockerd() { 403 } else { 400 });
+    assert!(case.engine().is_dockerd() || start("1.23", r#"{"privileged":true}"#) == 403);
     assert!(!someone_is_privileged(&daemon));
     // A process in a container may have more than the container.
     let runs = daemon.docker(&["run", "-d", "--network", "none", "busybox", "sleep", "1000"]).ok();

@@ -49,8 +49,12 @@ pub fn apply(body: &mut ContainerCreate, version: ApiVersion, cgroup2: bool) -> 
 /// 400 for what is none, and for what a client of that version may not ask.
 pub fn at_start(body: Option<Value>, version: ApiVersion) -> Result<Option<HostConfig>> {
     let Some(mut body) = body else { return Ok(None) };
-    let cpuset = body.get("Cpuset").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if let Some(inner) = body.get_mut("HostConfig").map(Value::take).filter(|inner| !inner.is_null()) {
+    let member = |body: &Value, name: &str| {
+        let mut members = body.as_object()?.iter();
+        members.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+    };
+    let cpuset = member(&body, "Cpuset").and_then(|cpus| cpus.as_str().map(str::to_owned)).unwrap_or_default();
+    if let Some(inner) = member(&body, "HostConfig").filter(|inner| !inner.is_null()) {
         body = inner;
     }
     let mut config: HostConfig = serde_json::from_value(body).map_err(|e| Error::invalid(format!("invalid JSON: {e}")))?;
