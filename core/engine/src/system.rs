@@ -1,11 +1,12 @@
 //! Facts about the host and the engine.
 
 use crate::containers::{Shared, Status};
+use crate::metrics::Timer;
 use crate::{
     Containers, Reloadable,
     config::{RuntimeConfig, SeccompDefault},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 use wharf_types::Timestamp;
 
 /// The service.
@@ -132,6 +133,11 @@ impl System {
         &self.facts
     }
 
+    /// The snapshotter.
+    pub fn driver(&self) -> &str {
+        self.shared.layers.driver()
+    }
+
     /// Takes over new settings and tells so. What runs keeps what it was started with.
     pub fn reload(&self, settings: Reloadable) {
         let mut attributes = settings.attributes();
@@ -145,6 +151,7 @@ impl System {
     /// # Errors
     /// None yet; counting may read the disk one day.
     pub fn info(&self) -> wharf_types::Result<EngineInfo> {
+        let began = Instant::now();
         let (config, live) = (&self.shared.config, self.shared.live.load());
         let mut counts = [0; 4];
         let [all, running, paused, stopped] = &mut counts;
@@ -159,7 +166,7 @@ impl System {
         let builtin = RuntimeConfig { path: "wharf-shim".into(), args: Vec::new() };
         let builtin = (crate::config::BUILTIN_RUNTIME.to_owned(), builtin);
         let named = live.runtimes.iter().map(|(name, runtime)| (name.clone(), runtime.clone()));
-        Ok(EngineInfo {
+        let info = EngineInfo {
             containers: counts,
             images: self.shared.images.list().len(),
             driver: self.shared.layers.driver().to_owned(),
@@ -186,6 +193,8 @@ impl System {
             insecure_registries: live.insecure_registries.clone(),
             root: config.data_root.clone(),
             time: Timestamp::now(),
-        })
+        };
+        self.shared.metrics.observe(Timer::SystemInfo, began);
+        Ok(info)
     }
 }

@@ -43,5 +43,4 @@ pub use grant::{Grant, Grants, OBJECTS};
 pub use package::{Package, Settings};
 pub use plugin::Plugin;
 pub use policy::Limits;
-pub use series::{Number, Series};
-pub use wharf_spi::plugin::PluginKind as Kind;
+pub use wharf_spi::plugin::{Number, PluginKind as Kind, Series};

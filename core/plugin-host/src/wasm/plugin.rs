@@ -11,19 +11,18 @@ use super::{
     package::{Package, Schema},
     permission,
     pool::Pool,
-    series::Series,
 };
 use serde_json::Value;
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Instant,
 };
 use tokio::task::AbortHandle;
 use wasmtime::component::Component;
 use wharf_spi::{
     authz::Authorizer,
-    plugin::{Calls, Health, PluginKind as Kind},
+    plugin::{Calls, Health, HealthWatch, PluginKind as Kind, Series},
 };
 use wharf_types::{Error, Result, error::Context};
 
@@ -91,6 +90,16 @@ impl Plugin {
     /// How it is.
     pub fn health(&self) -> Health {
         self.0.shared.supervisor.health()
+    }
+
+    /// Has `told` hear of changes of its health.
+    pub fn watch(&self, told: HealthWatch) {
+        self.0.shared.supervisor.watch(told);
+    }
+
+    /// Bytes of memory that its instances have together.
+    pub fn memory(&self) -> u64 {
+        self.0.shared.memory.load(Ordering::Relaxed)
     }
 
     /// Its last 1,000 log lines, oldest first: time, level, text.
