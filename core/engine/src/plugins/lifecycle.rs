@@ -186,8 +186,9 @@ impl Plugins {
         let settings = carried(&config, &old.document.settings);
         let has = privileges::of(&old.document.config, &old.document.settings);
         let needs = privileges::of(&config, &settings);
-        if !privileges::within(&needs, &[&has[..], agreed].concat()) {
-            return Err(Error::system("incorrect privileges"));
+        let more = privileges::beyond(&needs, &[&has[..], agreed].concat());
+        if !more.is_empty() {
+            return Err(Error::system(format!("incorrect privileges: {} is not agreed to", more.join(", "))));
         }
         let (from, dir) = (self.content(&source), self.dir(&old.id));
         let content = blocking(move || content::copy(&from, &dir)).await?;

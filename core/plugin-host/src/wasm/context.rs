@@ -1,11 +1,10 @@
 //! What an instance has of the host: shared by all of a plugin, by those of one generation, and its own.
 
 use super::{
-    failure::Failure, files::Files, journal::Journal, package::Package, permission, policy::Bounds, private, series::Registry, state,
-    statistics::Statistics, supervise::Supervisor, timers::Timers,
+    failure::Failure, files::Files, journal::Journal, package::Package, permission, policy::Bounds, series::Registry, state,
+    statistics::Statistics, stored::Stored, supervise::Supervisor, timers::Timers,
 };
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -33,13 +32,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Opens what the plugin stored below `root`. Blocks.
-    pub fn open(package: &Package, bounds: Bounds, root: &Path) -> Result<Self> {
-        let dir = private::path_of(root, &package.name)?;
+    /// Opens what the plugin stored. Blocks.
+    pub fn open(package: &Package, bounds: Bounds, stored: &Stored) -> Result<Self> {
         let granted = |what| permission::granted(what, &package.grants);
-        if granted("state") || granted("timers") {
-            private::directory(&dir)?;
-        }
         Ok(Self {
             name: package.name.clone(),
             bounds,
@@ -49,8 +44,8 @@ impl Shared {
             series: Registry::default(),
             memory: Arc::default(),
             loaded: Instant::now(),
-            state: granted("state").then(|| state::Store::open(&dir, bounds.state).map(Arc::new)).transpose()?,
-            timers: granted("timers").then(|| Timers::open(&dir).map(Arc::new)).transpose()?,
+            state: granted("state").then(|| stored.state(&package.name, bounds.state)).transpose()?,
+            timers: granted("timers").then(|| stored.timers(&package.name)).transpose()?,
         })
     }
 }

@@ -30,6 +30,7 @@ mod private;
 mod series;
 mod state;
 mod statistics;
+mod stored;
 mod supervise;
 mod sys;
 mod timers;

@@ -11,10 +11,10 @@ use super::{
     package::{Package, Schema},
     permission,
     pool::Pool,
+    stored::Stored,
 };
 use serde_json::Value;
 use std::{
-    path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Instant,
 };
@@ -43,7 +43,7 @@ pub(super) struct Inner {
 }
 
 impl Plugin {
-    pub(super) async fn start(component: &Component, description: Description, package: Package, root: &Path) -> Result<Self> {
+    pub(super) async fn start(component: &Component, description: Description, package: Package, stored: Arc<Stored>) -> Result<Self> {
         let name = package.name.clone();
         let named = |e: Error| e.context(format_args!("plugin \"{name}\""));
         if description.kinds.is_empty() || !description.lifecycle {
@@ -63,9 +63,9 @@ impl Plugin {
         let schema = Schema::new(package.schema.clone()).map_err(named)?;
         let generation =
             Generation { settings: schema.settings(&package.settings).map_err(named)?, files: Arc::new(Files::new(&package.grants)) };
-        let (root, opened) = (root.to_owned(), package.clone());
+        let opened = package.clone();
         let shared =
-            tokio::task::spawn_blocking(move || Shared::open(&opened, bounds, &root)).await.context("open the state of a plugin")?;
+            tokio::task::spawn_blocking(move || Shared::open(&opened, bounds, &stored)).await.context("open the state of a plugin")?;
         let shared = Arc::new(shared.map_err(named)?);
         let watched = Mutex::new(Arc::clone(&generation.files));
         let pool = Pool::new(template, Arc::clone(&shared), Arc::new(generation)).await.map_err(named)?;
