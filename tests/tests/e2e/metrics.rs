@@ -140,7 +140,7 @@ fn series_of_the_engine(case: &Case) {
 
 fn only_metrics_are_served(case: &Case) {
     let daemon = Daemon::start(Some(json!({"metrics-addr": ADDRESS})));
-    assert_eq!(fetch(&daemon, "/"), ("404".to_owned(), "text/plain; charset=utf-8".to_owned(), "404 page not found\n".to_owned()));
+    assert_eq!(fetch(&daemon, "/"), ("404".to_owned(), "text/plain; charset=utf-8".to_owned(), "404 page not found".to_owned()));
     assert_eq!(fetch(&daemon, "/containers/json").0, "404");
     // Not a way around authorization, and no series of what there is none of.
     let (samples, _) = scrape(&daemon);
@@ -158,6 +158,7 @@ fn an_address_that_is_taken(_: &Case) {
     daemon.stop();
     for (address, why) in [(ADDRESS, format!("failed to start metrics server: listen tcp {ADDRESS}: bind: ")), ("nonsense", "address nonsense: missing port in address".to_owned())] {
         let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("daemon.json"), "{}").unwrap();
         let mut command = daemon.engine.command(dir.path(), &daemon.net);
         let ended = run(command.args(["--metrics-addr", address]));
         assert_eq!(ended.code, 1, "{address}");
