@@ -22,9 +22,10 @@ wire! {
         "Kinds" kinds: Vec<String>,
         "Imports" imports: Vec<String>,
         "Permissions" permissions: Vec<String>,
+        "Path" path: String,
         "Status" status: String,
-        ? "Reason" reason: String,
-        ? "Log" log: Vec<String>,
+        "Reason" reason: String,
+        "Log" log: Vec<String>,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     config::{Bridge, CgroupnsMode, Config, Flags, IpcMode, Network, Runtimes, Seccomp, StorageDriver},
     daemon::Daemon,
     listen::{self, Listener, Sockets, tls},
+    metrics::{self, Metrics},
     pidfile::Pidfile,
     reload::Reloader,
     shim_path,
@@ -50,6 +51,10 @@ pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Re
     make_dir(&config.data_root, 0o710)?;
     make_dir(&config.exec_root, 0o711)?;
     let lock = DataRootLock::acquire(&config.data_root)?;
+    let metrics = match &config.metrics_addr {
+        Some(address) => Some(metrics::bind(address).await?),
+        None => None,
+    };
     let facts = Facts::read(Path::new("/"));
     let spec_host = spec::HostFacts::detect(Path::new("/")).context("look at the host")?;
     let shim = shim_path::find(config.shim_path.as_deref(), std::env::current_exe().ok().as_deref())?;
@@ -74,23 +79,26 @@ pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Re
         layers: Arc::new(layers),
         network,
         registry: registry_client(),
-        runner: Arc::new(runner(&config.data_root)),
+        runner: Arc::new(runner(&config.data_root, config.allow_native_plugins)),
+        plugins: config.plugins.clone(),
     };
     let engine = Engine::boot(parts).await.context("bring the containers back")?;
     // Before anybody can ask for something.
+    engine.plugins.log_decisions(config.authorization_log.clone())?;
     engine.plugins.authorize_with(config.authorization_plugins.clone(), config.authorization_monitor.clone()).await;
     let listeners = listen::bind(&config.hosts, &config.group, tls.as_ref(), sockets).await?;
     let settings = Settings {
         min_api_version: config.min_api_version,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        git_commit: option_env!("WHARF_GIT_COMMIT").unwrap_or("unknown").to_owned(),
+        git_commit: crate::COMMIT.to_owned(),
         build_time: option_env!("WHARF_BUILD_TIME").unwrap_or("unknown").to_owned(),
         warnings: listeners.iter().filter_map(Listener::warning).collect(),
     };
     let app = wharf_api::app(Cx::new(engine.clone(), settings));
+    let metrics = metrics.map(|listener| Metrics::new(listener, engine.clone()));
     let exec_root = config.exec_root.clone();
     let reloader = Reloader::new(flags, config, cgroup_v2, engine.clone());
-    Ok(Daemon { engine, app, listeners, reloader, exec_root, _lock: lock, _pidfile: pidfile })
+    Ok(Daemon { engine, app, listeners, metrics, reloader, exec_root, _lock: lock, _pidfile: pidfile })
 }
 
 fn make_dir(path: &Path, mode: u32) -> anyhow::Result<()> {
@@ -124,9 +132,10 @@ fn bridge_config(network: &Network) -> Option<BridgeConfig> {
 }
 
 /// Whoever runs plugins.
-fn runner(data_root: &Path) -> Runner {
+fn runner(data_root: &Path, native: bool) -> Runner {
     let settings = wasm::Settings { cache: data_root.join("plugin-code"), state: data_root.join("plugin-state") };
-    Runner::new(settings, Discovery::default(), NativePlugins::Refused)
+    let native = if native { NativePlugins::Allowed } else { NativePlugins::Refused };
+    Runner::new(settings, Discovery::default(), native)
 }
 
 /// Certificates that were set up for dockerd are good here, too.

@@ -6,6 +6,7 @@ use crate::{
     dump::Dump,
     listen::{Accepted, Listener, Sockets},
     manager,
+    metrics::Metrics,
     pidfile::Pidfile,
     reload::Reloader,
     signals::Request,
@@ -28,6 +29,7 @@ pub struct Daemon {
     pub(crate) engine: Engine,
     pub(crate) app: App,
     pub(crate) listeners: Vec<Listener>,
+    pub(crate) metrics: Option<Metrics>,
     pub(crate) reloader: Reloader,
     pub(crate) exec_root: PathBuf,
     // Held to the end, dropped in this order: a second daemon can start once both are gone.
@@ -48,11 +50,14 @@ impl Daemon {
     /// Serves until `shutdown` resolves, then drains and, without live-restore, stops the containers. Requests are answered
     /// to the end.
     pub async fn run(self, shutdown: impl Future, requests: mpsc::Receiver<Request>) -> ExitCode {
-        let Self { engine, app, listeners, reloader, exec_root, _lock, _pidfile } = self;
+        let Self { engine, app, listeners, metrics, reloader, exec_root, _lock, _pidfile } = self;
         let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
         let accepting = TaskTracker::new();
         for listener in listeners {
             accepting.spawn(accept(listener, app.clone(), stop.clone(), connections.clone()));
+        }
+        if let Some(metrics) = metrics {
+            accepting.spawn(metrics.serve(stop.clone()));
         }
         let dump = Dump { dir: exec_root, engine: engine.clone(), connections: connections.clone(), since: Timestamp::now() };
         tokio::spawn(obey(requests, Arc::new(reloader), Arc::new(dump), stop.clone()));
@@ -76,6 +81,11 @@ impl Daemon {
                 }
             }
             None => engine.containers.shutdown().await,
+        }
+        let plugins = engine.plugins.clone();
+        let closed = tokio::task::spawn_blocking(move || plugins.close_decision_log());
+        if tokio::time::timeout(DRAIN, closed).await.is_err() {
+            tracing::warn!("the last decisions were not logged in time");
         }
         tracing::info!("stopped");
         ExitCode::SUCCESS

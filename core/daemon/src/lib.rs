@@ -10,8 +10,15 @@ pub mod daemon;
 mod dump;
 pub mod listen;
 mod manager;
+mod metrics;
 pub mod pidfile;
 mod reload;
 pub mod shim_path;
 pub mod signals;
 pub mod trace;
+
+/// The commit that this was built from.
+const COMMIT: &str = match option_env!("WHARF_GIT_COMMIT") {
+    Some(commit) => commit,
+    None => "unknown",
+};

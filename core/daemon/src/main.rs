@@ -1,7 +1,7 @@
 //! Entry point: parse flags, load the configuration, build the daemon, run it until told to stop.
 
 use std::process::ExitCode;
-use wharf_daemon::config::{Action, Config, Flags, Process, Rejected};
+use wharf_daemon::config::{Action, Config, Flags, Process, Rejected, check_plugins};
 use wharf_daemon::{check, daemon::Daemon, listen, signals, trace};
 
 fn main() -> ExitCode {
@@ -27,10 +27,13 @@ fn main() -> ExitCode {
         Err(e) => return fail(e),
     };
     match flags.action {
-        Action::Validate => {
-            println!("configuration OK");
-            ExitCode::SUCCESS
-        }
+        Action::Validate => match check_plugins(&config.plugins) {
+            Ok(()) => {
+                println!("configuration OK");
+                ExitCode::SUCCESS
+            }
+            Err(e) => fail(e),
+        },
         Action::Check { hello_image: true, .. } => match check::hello::write_image(&config, &mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => fail(e),

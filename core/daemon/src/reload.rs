@@ -27,6 +27,10 @@ impl Reloader {
         tracing::info!("Got signal to reload configuration");
         if let Err(e) = self.apply() {
             tracing::error!("the configuration is not reloaded, the old one stays: {e:#}");
+            // Whoever moved the file of the decision log away expects this of the signal in any case.
+            if let Err(e) = self.engine.plugins.reopen_decision_log() {
+                tracing::error!("{e}");
+            }
         }
     }
 
@@ -40,6 +44,7 @@ impl Reloader {
         if !later.is_empty() {
             tracing::warn!("options that change at the next start only: {}", later.join(", "));
         }
+        self.engine.plugins.log_decisions(config.authorization_log)?;
         trace::set_level(config.log.level);
         self.engine.system.reload(settings);
         let chain = self.engine.plugins.authorize_with(config.authorization_plugins, config.authorization_monitor);

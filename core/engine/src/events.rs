@@ -3,7 +3,10 @@
 use ring::Ring;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::sync::broadcast;
 use wharf_types::Timestamp;
@@ -36,12 +39,13 @@ pub struct Events {
 
 struct Inner {
     recent: Mutex<Ring>,
+    published: AtomicU64,
     live: broadcast::Sender<Arc<Event>>,
 }
 
 impl Default for Events {
     fn default() -> Self {
-        Self { inner: Arc::new(Inner { recent: Mutex::default(), live: broadcast::channel(LIVE).0 }) }
+        Self { inner: Arc::new(Inner { recent: Mutex::default(), published: AtomicU64::default(), live: broadcast::channel(LIVE).0 }) }
     }
 }
 
@@ -52,6 +56,7 @@ impl Events {
         // Stamped and sent under the lock, so that order in time, in memory and on the wire agree.
         let event = Arc::new(Event { kind, action: action.into(), id: id.into(), attributes, time: Timestamp::now() });
         recent.push(event.clone());
+        self.inner.published.fetch_add(1, Ordering::Relaxed);
         let _ = self.inner.live.send(event);
     }
 
@@ -60,6 +65,11 @@ impl Events {
         let recent = self.inner.recent.lock().unwrap_or_else(PoisonError::into_inner);
         let past = since.map(|t| recent.since(t)).unwrap_or_default();
         (past, self.inner.live.subscribe())
+    }
+
+    /// How many events there were since the start.
+    pub fn published(&self) -> u64 {
+        self.inner.published.load(Ordering::Relaxed)
     }
 
     /// How many subscribers listen now.

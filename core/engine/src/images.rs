@@ -9,12 +9,14 @@ pub use prune::PrunedImages;
 use crate::{
     Events,
     containers::{Index, blocking},
+    metrics::{Metrics, Timer},
     wiring::LayerStore,
 };
 use std::{
     collections::BTreeMap,
     io::{BufReader, Read},
     sync::{Arc, atomic::AtomicBool},
+    time::Instant,
 };
 use tokio::{io::AsyncRead, sync::mpsc};
 use tokio_util::io::SyncIoBridge;
@@ -35,6 +37,7 @@ pub struct Images {
     layers: Arc<Layers>,
     containers: Arc<Index>,
     events: Events,
+    metrics: Arc<Metrics>,
     pruning: Arc<AtomicBool>,
 }
 
@@ -101,8 +104,8 @@ pub enum Removed {
 
 impl Images {
     /// The service over its stores; `containers` tells which images are in use.
-    pub fn new(store: ImageStore, layers: Arc<Layers>, containers: Arc<Index>, events: Events) -> Self {
-        Self { store, layers, containers, events, pruning: Arc::default() }
+    pub fn new(store: ImageStore, layers: Arc<Layers>, containers: Arc<Index>, events: Events, metrics: Arc<Metrics>) -> Self {
+        Self { store, layers, containers, events, metrics, pruning: Arc::default() }
     }
 
     /// All images.
@@ -215,6 +218,7 @@ impl Images {
     /// # Errors
     /// 404, and 409 when it is in use.
     pub async fn remove(&self, name: &str, how: RemoveImage) -> Result<Vec<Removed>> {
+        let began = Instant::now();
         let _gate = self.containers.image_gate.write().await;
         let RemoveImage { force, noprune, platforms } = how;
         let image = self.get_for(name, &platforms)?;
@@ -224,6 +228,7 @@ impl Images {
             Ok((deleted.events, images.release(&deleted.chains)?))
         })
         .await?;
+        self.metrics.observe(Timer::ImageDelete, began);
         let line = |event: DeleteEvent| match event {
             DeleteEvent::Untagged(reference) => {
                 self.event("untag", image.id.as_str(), image.id.as_str());

@@ -10,6 +10,7 @@ pub mod events;
 pub mod execs;
 pub mod frames;
 pub mod images;
+pub mod metrics;
 mod pipe;
 pub mod plugins;
 pub mod registries;
@@ -54,6 +55,7 @@ pub struct Engine {
     pub system: System,
     /// What happened.
     pub events: Events,
+    metrics: Arc<metrics::Metrics>,
 }
 
 /// What the engine is put together from; the daemon makes these.
@@ -78,6 +80,8 @@ pub struct Parts {
     pub registry: wharf_registry::Client,
     /// Whoever runs plugins.
     pub runner: Arc<dyn wharf_spi::plugin::PluginRunner>,
+    /// Plugins that are named with their directories.
+    pub plugins: Vec<plugins::PlacedPlugin>,
 }
 
 impl Engine {
@@ -86,13 +90,14 @@ impl Engine {
     /// # Errors
     /// When the data root cannot be read or written.
     pub async fn boot(parts: Parts) -> Result<Self> {
-        let Parts { config, live, spec_host, facts, images, layers, network, shims, registry, runner } = parts;
+        let Parts { config, live, spec_host, facts, images, layers, network, shims, registry, runner, plugins: placed } = parts;
         let trash = Trash::open(&config.data_root.join("trash"))?;
         trash.empty()?;
         let (events, index) = (Events::default(), Arc::new(containers::Index::default()));
-        let images = Images::new(images, layers.clone(), index.clone(), events.clone());
+        let metrics = Arc::<metrics::Metrics>::default();
+        let images = Images::new(images, layers.clone(), index.clone(), events.clone(), metrics.clone());
         let plugins = Plugins::open(&config.data_root, trash.clone(), runner, events.clone())?;
-        plugins.boot().await;
+        plugins.boot(placed).await;
         let shared = Arc::new(Shared {
             specs: DocDir::dirs(&config.data_root.join("containers"), SPEC_FILE, trash, Durability::Synced)?,
             config,
@@ -105,6 +110,7 @@ impl Engine {
             execs: Arc::default(),
             index,
             images: images.clone(),
+            metrics: metrics.clone(),
             stopping: AtomicBool::new(false),
         });
         std::fs::create_dir_all(shared.config.exec_root.join("endpoints"))?;
@@ -115,6 +121,6 @@ impl Engine {
         let execs = Execs::new(shared.clone(), containers.clone());
         let registries = Registries::new(shared.clone(), registry);
         let system = System::new(facts, shared);
-        Ok(Self { containers, execs, images, plugins, registries, system, events })
+        Ok(Self { containers, execs, images, plugins, registries, system, events, metrics })
     }
 }

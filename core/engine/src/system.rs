@@ -1,11 +1,12 @@
 //! Facts about the host and the engine.
 
 use crate::containers::{ContainerView, Shared, Status};
+use crate::metrics::Timer;
 use crate::{
     Reloadable,
     config::{RuntimeConfig, SeccompDefault},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Instant};
 use wharf_types::Timestamp;
 
 /// The service.
@@ -131,6 +132,11 @@ impl System {
         &self.facts
     }
 
+    /// The snapshotter.
+    pub fn driver(&self) -> &str {
+        self.shared.layers.driver()
+    }
+
     /// Takes over new settings and tells so. What runs keeps what it was started with.
     pub fn reload(&self, settings: Reloadable) {
         let mut attributes = settings.attributes();
@@ -141,6 +147,7 @@ impl System {
 
     /// The state of the engine now, with these containers and so many images.
     pub fn info(&self, containers: &[ContainerView], images: usize) -> EngineInfo {
+        let began = Instant::now();
         let (config, live) = (&self.shared.config, self.shared.live.load());
         let mut counts = [0; 4];
         let [all, running, paused, stopped] = &mut counts;
@@ -155,7 +162,7 @@ impl System {
         let builtin = RuntimeConfig { path: "wharf-shim".into(), args: Vec::new() };
         let builtin = (crate::config::BUILTIN_RUNTIME.to_owned(), builtin);
         let named = live.runtimes.iter().map(|(name, runtime)| (name.clone(), runtime.clone()));
-        EngineInfo {
+        let info = EngineInfo {
             containers: counts,
             images,
             driver: self.shared.layers.driver().to_owned(),
@@ -182,6 +189,8 @@ impl System {
             insecure_registries: live.insecure_registries.clone(),
             root: config.data_root.clone(),
             time: Timestamp::now(),
-        }
+        };
+        self.shared.metrics.observe(Timer::SystemInfo, began);
+        info
     }
 }

@@ -4,6 +4,7 @@
 //! Not here: where plugins come from and which are enabled.
 
 pub mod legacy;
+mod pulse;
 mod runner;
 pub mod wasm;
 

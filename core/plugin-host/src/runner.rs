@@ -9,7 +9,7 @@ use serde_json::Value;
 use std::{path::PathBuf, sync::Arc};
 use wharf_spi::{
     authz::Authorizer,
-    plugin::{Calls, Description, Health, Package, PluginRunner, RunningPlugin},
+    plugin::{Calls, Description, Health, HealthWatch, Package, PluginRunner, RunningPlugin, Series},
 };
 use wharf_types::{Error, Result, error::Context as _};
 
@@ -71,6 +71,11 @@ impl PluginRunner for Runner {
         }
         Ok(Arc::new(DockerPlugin { name: wanted, plugins: self.docker.clone() }))
     }
+
+    async fn forget(&self, name: &str) -> Result<()> {
+        let (host, name) = (self.components().await?.clone(), name.to_owned());
+        tokio::task::spawn_blocking(move || host.remove_state(&name)).await.context("remove what a plugin stored")?
+    }
 }
 
 async fn read(component: PathBuf) -> Result<Vec<u8>> {
@@ -94,11 +99,20 @@ impl RunningPlugin for Component {
     fn health(&self) -> Health {
         self.0.health()
     }
+    fn watch(&self, told: HealthWatch) {
+        self.0.watch(told);
+    }
     fn log(&self) -> Vec<String> {
         self.0.log()
     }
     fn calls(&self) -> Vec<(&'static str, Calls)> {
         self.0.statistics()
+    }
+    fn memory(&self) -> Option<u64> {
+        Some(self.0.memory())
+    }
+    fn series(&self) -> (Vec<Series>, u64) {
+        self.0.series()
     }
     async fn reload(&self, settings: Value) -> Result<()> {
         self.0.reload(settings).await
@@ -120,13 +134,22 @@ impl RunningPlugin for DockerPlugin {
         Some(self.plugins.authorizer(&self.name))
     }
     fn health(&self) -> Health {
-        Health { status: "healthy".to_owned(), ..Health::default() }
+        self.plugins.health(&self.name)
+    }
+    fn watch(&self, told: HealthWatch) {
+        self.plugins.watch(&self.name, told);
     }
     fn log(&self) -> Vec<String> {
         Vec::new()
     }
     fn calls(&self) -> Vec<(&'static str, Calls)> {
-        Vec::new()
+        self.plugins.calls(&self.name)
+    }
+    fn memory(&self) -> Option<u64> {
+        None
+    }
+    fn series(&self) -> (Vec<Series>, u64) {
+        (Vec::new(), 0)
     }
     async fn reload(&self, _: Value) -> Result<()> {
         Err(Error::not_implemented(format!("plugin {} has no settings here", self.name)))

@@ -6,13 +6,16 @@
 pub mod authz;
 pub mod plugin;
 
-use authz::Authorizer;
+use authz::{Authorizer, AuthzRequest, Object};
 use std::sync::Arc;
 
 /// The one look-up of extensions. The engine and the API hold it; the daemon decides what is behind it.
 pub trait Extensions: Send + Sync {
     /// The authorization chain in its configured order: an immutable snapshot, swapped as a whole when it changes.
     fn authorizers(&self) -> Arc<[Arc<dyn Authorizer>]>;
+
+    /// A request was answered as if `_object` did not exist, because its sender may not see it.
+    fn hidden(&self, _rq: &AuthzRequest, _object: &Object) {}
 }
 
 /// No extensions at all: an empty authorization chain.

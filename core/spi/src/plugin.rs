@@ -87,6 +87,31 @@ pub struct Calls {
 /// Upper bounds of [`Calls::buckets`] in seconds.
 pub const LATENCY_BUCKETS: [f64; 10] = [0.000_005, 0.000_02, 0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.25, 1.0, 5.0];
 
+/// A number that a plugin reports of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Number {
+    /// Only grows.
+    Counter(f64),
+    /// Goes both ways.
+    Gauge(f64),
+    /// Seconds: how many were at most each of [`LATENCY_BUCKETS`], their sum, and how many there were.
+    Histogram([u64; LATENCY_BUCKETS.len()], f64, u64),
+}
+
+/// What a plugin reported for one name and one set of labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Letters, digits, `_`.
+    pub name: String,
+    /// By name; never `plugin` or `le`.
+    pub labels: Vec<(String, String)>,
+    /// The number.
+    pub number: Number,
+}
+
+/// Is told of every change of [`Health::status`], in their order; what it does must be quick.
+pub type HealthWatch = Arc<dyn Fn(&Health) + Send + Sync>;
+
 /// A plugin that runs.
 #[async_trait]
 pub trait RunningPlugin: Send + Sync {
@@ -94,10 +119,16 @@ pub trait RunningPlugin: Send + Sync {
     fn authorizer(&self) -> Option<Arc<dyn Authorizer>>;
     /// How it is.
     fn health(&self) -> Health;
+    /// Has `told` hear of its health from now on, instead of whoever did.
+    fn watch(&self, told: HealthWatch);
     /// Its last log lines, oldest first.
     fn log(&self) -> Vec<String>;
     /// Its calls by function.
     fn calls(&self) -> Vec<(&'static str, Calls)>;
+    /// Bytes of memory that its instances have together; none of what is a process of its own.
+    fn memory(&self) -> Option<u64>;
+    /// Numbers that it reports, ordered by name, and how many reports were dropped.
+    fn series(&self) -> (Vec<Series>, u64);
     /// Gives it other settings; it keeps its old ones when it cannot take them.
     async fn reload(&self, settings: Value) -> Result<()>;
     /// Ends it: calls that are under way are finished, new ones fail.
@@ -122,4 +153,9 @@ pub trait PluginRunner: Send + Sync {
     /// # Errors
     /// 404 when there is none.
     async fn connect(&self, name: &str) -> Result<Arc<dyn RunningPlugin>>;
+    /// Removes what a component that does not run stored under its name.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    async fn forget(&self, name: &str) -> Result<()>;
 }

@@ -14,6 +14,7 @@ mod health_stats;
 mod images;
 mod images_more;
 mod login;
+mod metrics;
 mod negotiation;
 mod network;
 mod openapi;
@@ -38,6 +39,7 @@ fn main() -> std::process::ExitCode {
         images::tests(),
         images_more::tests(),
         login::tests(),
+        metrics::tests(),
         negotiation::tests(),
         network::tests(),
         openapi::tests(),

@@ -17,6 +17,7 @@ use http_body::Body as _;
 pub use objects::{container, exec, image, join, new_container, new_image, of_container, of_image};
 pub use sight::Sight;
 use std::{sync::Arc, time::Instant};
+use wharf_spi::Extensions;
 use wharf_spi::authz::{Action, Authorizer, AuthzRequest, Decision, Denial, Object, ObjectKind, Patch, RawView, Verdict};
 use wharf_types::{Error, Result};
 
@@ -28,6 +29,7 @@ const MAX_ANSWER: u64 = 64 << 10;
 
 /// A request before its judges.
 pub struct Question {
+    extensions: Arc<dyn Extensions>,
     chain: Arc<[Arc<dyn Authorizer>]>,
     request: AuthzRequest,
 }
@@ -48,7 +50,7 @@ pub fn question(cx: &impl Context, action: Action, received: &Received, headers:
         input: String::new(),
         http: RawView { method: received.method.to_string(), uri: received.uri.to_string(), headers },
     };
-    Some(Question { chain, request })
+    Some(Question { extensions: gate.extensions.clone(), chain, request })
 }
 
 impl Question {
@@ -100,7 +102,10 @@ impl Question {
         }
         let seen = sight.of(&there).await;
         match there.iter().zip(seen).find(|(_, seen)| !seen) {
-            Some((hidden, _)) => Err(Failure::denied(not_found(hidden))),
+            Some((hidden, _)) => {
+                self.extensions.hidden(&self.request, hidden);
+                Err(Failure::denied(not_found(hidden)))
+            }
             None => Ok(()),
         }
     }

@@ -24,6 +24,8 @@ pub enum Kind {
     Runtimes,
     /// Address pools; the flag is `base=CIDR,size=PREFIX`.
     Pools,
+    /// Plugins in directories; there is no flag.
+    Plugins,
     /// Any JSON: the shape of options that are refused by name.
     Any,
 }
@@ -41,6 +43,7 @@ impl Kind {
             Self::Ulimits => "an object of {\"Name\", \"Soft\", \"Hard\"} by name",
             Self::Runtimes => "an object of {\"path\", \"runtimeArgs\"} by name",
             Self::Pools => "an array of {\"base\", \"size\"}",
+            Self::Plugins => "an array of {\"name\", \"path\", \"settings\", \"permissions\"}",
             Self::Any => "any value",
         }
     }
@@ -62,6 +65,15 @@ impl Kind {
             }
             Self::Pools => json!({"type": "array", "items": object(
                 json!({"base": {"type": "string"}, "size": {"type": "integer"}}), &["base", "size"])}),
+            Self::Plugins => json!({"type": "array", "items": object(
+                json!({
+                    "name": {"type": "string"},
+                    "path": {"type": "string"},
+                    "settings": {"type": "object"},
+                    "permissions": {"type": "array", "items": {"type": "string"}},
+                }),
+                &["name", "path"],
+            )}),
             Self::Any => json!({}),
         }
     }
@@ -81,7 +93,7 @@ impl Kind {
             Self::Ulimits => "NAME=SOFT[:HARD]",
             Self::Runtimes => "NAME=PATH",
             Self::Pools => "base=CIDR,size=PREFIX",
-            Self::Text | Self::List | Self::Any => "VALUE",
+            Self::Text | Self::List | Self::Plugins | Self::Any => "VALUE",
         }
     }
 
@@ -100,6 +112,7 @@ impl Kind {
             Self::Runtimes => collect(given, |name, value| Ok((name, json!({"path": value})))),
             Self::Ulimits => collect(given, ulimit),
             Self::Pools => given.iter().map(|text| pool(text)).collect(),
+            Self::Plugins => Err("plugins are named in the file only".to_owned()),
         }
     }
 }

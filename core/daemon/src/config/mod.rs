@@ -8,6 +8,7 @@ pub mod flags;
 pub mod host;
 mod kind;
 pub mod network;
+mod plugins;
 mod raw;
 pub mod reference;
 mod resolve;
@@ -19,11 +20,13 @@ pub use file::{Process, Source};
 pub use flags::{Action, Flags, Rejected};
 pub use host::Host;
 pub use network::{Bridge, Network, Pool};
+pub use plugins::check as check_plugins;
 pub use tls::Tls;
 
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use wharf_api_types::ApiVersion;
+use wharf_engine::plugins::{DecisionLogSettings, PlacedPlugin};
 use wharf_registry::Insecure;
 use wharf_types::Result;
 
@@ -72,6 +75,14 @@ pub struct Config {
     pub authorization_plugins: Vec<String>,
     /// Those of them that are not obeyed.
     pub authorization_monitor: Vec<String>,
+    /// Where decisions are written, and which.
+    pub authorization_log: Option<DecisionLogSettings>,
+    /// Plugins that are named with their directories.
+    pub plugins: Vec<PlacedPlugin>,
+    /// Whether plugins that are native libraries may be loaded.
+    pub allow_native_plugins: bool,
+    /// Host and port where numbers are served.
+    pub metrics_addr: Option<(String, u16)>,
     /// Options that were accepted without effect, for the log.
     pub warnings: Vec<String>,
     /// The options that this was made of, by key: for telling what changed.

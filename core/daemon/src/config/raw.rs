@@ -82,8 +82,26 @@ pub struct Raw {
 
     #[serde(default)]
     pub authorization_plugins: Vec<String>,
+    pub metrics_addr: Option<String>,
     #[serde(default)]
     pub authorization_monitor: Vec<String>,
+    pub authorization_log: Option<String>,
+    pub authorization_log_level: String,
+    #[serde(default)]
+    pub plugins: Vec<RawPlugin>,
+    pub allow_native_plugins: bool,
+}
+
+/// A plugin of `plugins`.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
+#[allow(missing_docs)]
+pub struct RawPlugin {
+    pub name: String,
+    pub path: String,
+    #[serde(default)]
+    pub settings: Map<String, Value>,
+    pub permissions: Option<Vec<String>>,
 }
 
 /// A runtime of `runtimes`.

@@ -2,6 +2,7 @@
 
 use super::host::Host;
 use super::network::network;
+use super::plugins;
 use super::raw::{Raw, RawUlimit};
 use super::tls::tls;
 use super::{CgroupnsMode, Config, Containers, IpcMode, Log, Runtime, Runtimes, Seccomp, StorageDriver, Ulimit, size};
@@ -35,7 +36,11 @@ pub(super) fn config(raw: Raw) -> Result<Config> {
         containers: containers(&raw)?,
         network: network(&raw)?,
         insecure_registries: Insecure::parse(raw.insecure_registries)?,
-        authorization_monitor: monitored(raw.authorization_monitor, &raw.authorization_plugins)?,
+        authorization_monitor: plugins::monitored(raw.authorization_monitor, &raw.authorization_plugins)?,
+        authorization_log: plugins::decision_log(raw.authorization_log.as_deref(), &raw.authorization_log_level)?,
+        plugins: plugins::placed(raw.plugins)?,
+        allow_native_plugins: raw.allow_native_plugins,
+        metrics_addr: raw.metrics_addr.as_deref().filter(|a| !a.is_empty()).map(metrics_addr).transpose()?,
         authorization_plugins: raw.authorization_plugins,
         labels: labels(raw.labels)?,
         group: raw.group,
@@ -45,7 +50,7 @@ pub(super) fn config(raw: Raw) -> Result<Config> {
     })
 }
 
-fn invalid(key: &str, why: impl std::fmt::Display) -> Error {
+pub(super) fn invalid(key: &str, why: impl std::fmt::Display) -> Error {
     Error::invalid(format!("invalid value for {key:?}: {why}"))
 }
 
@@ -69,7 +74,7 @@ fn json_format(name: &str) -> Result<bool> {
     }
 }
 
-fn absolute(key: &str, path: &str) -> Result<PathBuf> {
+pub(super) fn absolute(key: &str, path: &str) -> Result<PathBuf> {
     if path.starts_with('/') { Ok(path.into()) } else { Err(invalid(key, format!("{path:?} is not an absolute path"))) }
 }
 
@@ -149,12 +154,18 @@ fn runtimes(default: String, raw: BTreeMap<String, super::raw::RawRuntime>) -> R
     Ok(Runtimes { default, named })
 }
 
-/// What is to be monitored must be there.
-fn monitored(names: Vec<String>, plugins: &[String]) -> Result<Vec<String>> {
-    match names.iter().find(|name| !plugins.contains(name)) {
-        Some(name) => Err(Error::invalid(format!("authorization-monitor: {name} is not one of authorization-plugins"))),
-        None => Ok(names),
-    }
+/// As Go's `net.Listen` takes it: `host:port`, `[v6]:port`, or `:port` for every address.
+fn metrics_addr(text: &str) -> Result<(String, u16)> {
+    let invalid = |why: &str| invalid("metrics-addr", format!("address {text}: {why}"));
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| invalid("missing port in address"))?;
+    let port = port.parse().map_err(|_| invalid("invalid port"))?;
+    let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(v6) => v6,
+        None if host.contains(':') => return Err(invalid("too many colons in address")),
+        None if host.is_empty() => "::",
+        None => host,
+    };
+    Ok((host.to_owned(), port))
 }
 
 fn containers(raw: &Raw) -> Result<Containers> {

@@ -2,7 +2,7 @@
 //! of what Wharf does not do yet are all read from these rows; adding an option is adding a row here, a field in
 //! [`super::raw`] and a line in [`super::resolve`].
 
-use super::kind::Kind::{self, Any, Bool, Int, List, Map, Pools, Runtimes, Size, Text, Ulimits};
+use super::kind::Kind::{self, Any, Bool, Int, List, Map, Plugins, Pools, Runtimes, Size, Text, Ulimits};
 use serde_json::{Map as JsonMap, Value};
 
 /// How far Wharf does what an option asks for.
@@ -219,7 +219,12 @@ pub static TABLE: &[Opt] = &[
     opt(Network, "default-address-pools", Pools, "Address pool that networks are cut from").flag("default-address-pool"),
     opt(Registry, "insecure-registries", List, "Registry (host, host:port or network) that may answer without TLS, or with any certificate; those of this host always may").flag("insecure-registry").reload(),
     opt(Daemon, "authorization-plugins", List, "Plugin that judges every request, in this order; one that cannot answer denies").flag("authorization-plugin").reload(),
+    opt(Daemon, "metrics-addr", Text, "Address (host:port) where /metrics is served in the clear, in the text format of Prometheus"),
     opt(Daemon, "authorization-monitor", List, "One of authorization-plugins that is asked and not obeyed: what it would deny is logged").file_only().reload(),
+    opt(Daemon, "authorization-log", Text, "File to which decisions of authorization are appended, one JSON object in a line; SIGHUP opens it anew").reload(),
+    opt(Daemon, "authorization-log-level", Text, "Which decisions: denied, or all").default("denied").reload(),
+    opt(Daemon, "plugins", Plugins, "Plugins in directories of their own, which nobody can change through the API").file_only(),
+    opt(Daemon, "allow-native-plugins", Bool, "Load Docker's own plugins that are native libraries into the daemon; only root may be able to change them").default("false"),
 
     refused("userland-proxy", Bool).only("false", "No proxy process stands behind published ports"),
 
@@ -257,7 +262,6 @@ pub static TABLE: &[Opt] = &[
     refused("default-network-opts", Map).flag("default-network-opt"),
     refused("network-control-plane-mtu", Int),
     refused("network-diagnostic-port", Int),
-    refused("metrics-addr", Text),
     refused("features", Map).flag("feature"),
     refused("cdi-spec-dirs", List).flag("cdi-spec-dir"),
     refused("nri-opts", Any),

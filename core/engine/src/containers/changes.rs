@@ -1,7 +1,7 @@
 //! `docker diff` and `docker export`: what a container changed, and all of its files.
 
 use super::{Containers, actor::attributes, shared::blocking};
-use crate::{ByteStream, pipe::produce};
+use crate::{ByteStream, metrics::Timer, pipe::produce};
 use wharf_layers::{archive, diff::Change, view::View};
 use wharf_types::Result;
 
@@ -12,7 +12,7 @@ impl Containers {
     /// 404, or 500 when its layer cannot be read.
     pub async fn changes(&self, name: &str) -> Result<Vec<Change>> {
         let (view, shared) = (self.get(name)?, self.shared.clone());
-        blocking(move || shared.layers.changes(view.id())).await
+        self.shared.metrics.timed(Timer::ContainerChanges, blocking(move || shared.layers.changes(view.id()))).await
     }
 
     /// The tar of its root file system, without what is mounted on it.

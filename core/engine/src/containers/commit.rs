@@ -1,7 +1,8 @@
 //! `docker commit`: an image of a container's changes.
 
 use super::{ContainerView, Containers, actor::attributes, create::merge, shared::Shared, shared::blocking};
-use std::{path::PathBuf, sync::Arc};
+use crate::metrics::Timer;
+use std::{path::PathBuf, sync::Arc, time::Instant};
 use wharf_api_types::container::{Config, StrSlice};
 use wharf_images::{CommitOptions, RunConfig, changes};
 use wharf_types::{ContainerId, Digest, Error, Reference, Result, Timestamp, error::Context as _};
@@ -36,7 +37,7 @@ impl Containers {
     /// # Errors
     /// 404 for the container or its image, 400 for a bad name or change, 409 while the container is being removed.
     pub async fn commit(&self, name: &str, rq: CommitRequest) -> Result<Digest> {
-        let view = self.get(name)?;
+        let (view, began) = (self.get(name)?, Instant::now());
         if view.state.removing {
             return Err(Error::conflict(format!("You cannot commit container {} which is being removed", view.id())));
         }
@@ -63,6 +64,7 @@ impl Containers {
         event.insert("imageID".to_owned(), image.id.to_string());
         event.insert("imageRef".to_owned(), reference.map(|r| r.to_string()).unwrap_or_default());
         self.shared.events.publish("container", "commit", view.id().as_str(), event);
+        self.shared.metrics.observe(Timer::ContainerCommit, began);
         Ok(image.id.clone())
     }
 

@@ -12,8 +12,9 @@ use super::{
     undo::Undo,
     workdir,
 };
+use crate::metrics::Timer;
 use rustix::mount::{MountFlags, UnmountFlags};
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 use wharf_network::{Endpoint, EndpointRequest, netns};
 use wharf_runtime::task::{AttachRequest, Attached, Task};
 use wharf_store::{Durability, write_atomic};
@@ -69,10 +70,11 @@ pub async fn launch(
     allowed: Option<Vec<AllowedBind>>,
     parked: Vec<(AttachRequest, Reply<Attached>)>,
 ) -> Result<Launched, Failure> {
-    let mut undo = Undo::default();
+    let (mut undo, began) = (Undo::default(), Instant::now());
     match steps(shared, spec, allowed, parked, &mut undo).await {
         Ok(launched) => {
             undo.commit();
+            shared.metrics.observe(Timer::ContainerStart, began);
             Ok(launched)
         }
         Err(failure) => {
@@ -154,11 +156,12 @@ async fn connect(shared: &Arc<Shared>, spec: &ContainerSpec) -> Result<Option<En
         return Ok(None);
     }
     let Some(network) = &shared.network else { return Ok(None) };
+    let began = Instant::now();
     let path = shared.netns(&spec.id);
     let made = path.clone();
     blocking(move || netns::create(&made)).await?;
     let rq = EndpointRequest { mac: spec.config.mac_address.parse().ok(), address: None };
-    match network.attach(&spec.id, &path, rq).await {
+    match shared.metrics.timed(Timer::NetworkConnect, network.attach(&spec.id, &path, rq)).await {
         Ok(endpoint) => {
             let (file, text) = (shared.endpoint_file(&spec.id), serde_json::to_vec(&endpoint)?);
             if let Err(e) = blocking(move || write_atomic(&file, &text, Durability::Cached)).await {
@@ -166,6 +169,7 @@ async fn connect(shared: &Arc<Shared>, spec: &ContainerSpec) -> Result<Option<En
                 return Err(e);
             }
             network_event(shared, &spec.id, &endpoint, "connect");
+            shared.metrics.observe(Timer::NetworkAllocate, began);
             Ok(Some(endpoint))
         }
         Err(e) => {
@@ -178,6 +182,7 @@ async fn connect(shared: &Arc<Shared>, spec: &ContainerSpec) -> Result<Option<En
 /// Takes a container off the default bridge. The caller tells so, once it has told why.
 pub async fn disconnect(shared: Arc<Shared>, id: ContainerId, endpoint: Option<Endpoint>) -> Result<()> {
     let (Some(network), Some(endpoint)) = (&shared.network, endpoint) else { return Ok(()) };
+    let (began, metrics) = (Instant::now(), shared.metrics.clone());
     let detached = network.detach(&endpoint).await;
     blocking(move || {
         netns::delete(&shared.netns(&id))?;
@@ -187,7 +192,9 @@ pub async fn disconnect(shared: Arc<Shared>, id: ContainerId, endpoint: Option<E
         }
     })
     .await?;
-    detached
+    detached?;
+    metrics.observe(Timer::NetworkRelease, began);
+    Ok(())
 }
 
 /// Tells that a container joined or left the default network.

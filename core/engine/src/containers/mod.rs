@@ -46,6 +46,7 @@ pub use top::Top;
 pub use wait::{WaitCondition, WaitOutcome, Waiter};
 pub use wharf_layers::{archive::PathStat, diff::Change};
 
+use crate::metrics::Timer;
 use actor::{Command, Reply};
 use index::Handle;
 use std::{
@@ -153,7 +154,7 @@ impl Containers {
     /// # Errors
     /// 400 that names the option, 404 for the image, 409 for a taken name.
     pub async fn create(&self, rq: CreateRequest) -> Result<Created> {
-        create::create(&self.shared, rq).await
+        self.shared.metrics.timed(Timer::ContainerCreate, create::create(&self.shared, rq)).await
     }
 
     /// All containers, newest first.

@@ -1,7 +1,7 @@
 //! What every container's actor uses: the crates below, by handle.
 
 use super::{ContainerSpec, ContainerState, index::Index};
-use crate::{EngineConfig, Events, Images, Reloadable, execs::ExecTable};
+use crate::{EngineConfig, Events, Images, Reloadable, execs::ExecTable, metrics::Metrics};
 use arc_swap::ArcSwap;
 use std::{
     path::PathBuf,
@@ -37,6 +37,8 @@ pub struct Shared {
     pub specs: DocDir<ContainerSpec>,
     /// Images.
     pub images: Images,
+    /// What is measured.
+    pub metrics: Arc<Metrics>,
     /// Set once the daemon stops: exits do not restart anything any more.
     pub stopping: AtomicBool,
 }

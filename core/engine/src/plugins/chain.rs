@@ -4,15 +4,22 @@
 //! its place denies, and says why. Only the operator opens the door again: by mending the plugin, or by taking the name out of
 //! `daemon.json` and reloading.
 
-use super::{Managed, lifecycle::means};
+use super::{
+    Managed,
+    decisions::{Decisions, Judged},
+    lifecycle::means,
+    told,
+};
+use crate::Events;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
+use tokio::sync::OnceCell;
 use wharf_spi::{
-    authz::{Authorizer, AuthzRequest, Caller, Decision, Interests, Object, Verdict},
+    authz::{Authorizer, AuthzRequest, Decision, Interests},
     plugin::{PluginRunner, RunningPlugin},
 };
 use wharf_types::{Error, ErrorKind, Reference, Result};
@@ -21,22 +28,30 @@ use wharf_types::{Error, ErrorKind, Reference, Result};
 pub struct Chain {
     current: ArcSwap<Arc<[Arc<dyn Authorizer>]>>,
     named: Mutex<Named>,
+    docker: Arc<DockerPlugins>,
+    decisions: Arc<Decisions>,
 }
 
 #[derive(Default)]
 struct Named {
     names: Vec<String>,
     monitor: Vec<String>,
-    connected: BTreeMap<String, Arc<dyn RunningPlugin>>,
 }
 
-impl Default for Chain {
-    fn default() -> Self {
-        Self { current: ArcSwap::from_pointee(Arc::from([])), named: Mutex::default() }
-    }
+/// Docker's own plugins that are named.
+struct DockerPlugins {
+    runner: Arc<dyn PluginRunner>,
+    events: Events,
+    connected: Mutex<BTreeMap<String, Arc<dyn RunningPlugin>>>,
 }
 
 impl Chain {
+    /// An empty one.
+    pub fn new(runner: Arc<dyn PluginRunner>, events: Events, decisions: Arc<Decisions>) -> Self {
+        let docker = Arc::new(DockerPlugins { runner, events, connected: Mutex::default() });
+        Self { current: ArcSwap::from_pointee(Arc::from([])), named: Mutex::default(), docker, decisions }
+    }
+
     /// The chain as it is now.
     pub fn current(&self) -> Arc<[Arc<dyn Authorizer>]> {
         Arc::clone(&self.current.load())
@@ -44,9 +59,8 @@ impl Chain {
 
     /// Sets the names.
     pub fn name(&self, names: Vec<String>, monitor: Vec<String>) {
-        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        named.connected.retain(|name, _| names.contains(name));
-        (named.names, named.monitor) = (names, monitor);
+        self.docker.connected().retain(|name, _| names.contains(name));
+        *self.named.lock().unwrap_or_else(PoisonError::into_inner) = Named { names, monitor };
     }
 
     /// Whether a plugin is named.
@@ -55,36 +69,58 @@ impl Chain {
         named.names.iter().any(|n| means(n, reference))
     }
 
+    /// The names that no managed plugin answers to, and Docker's own plugin of that name when it was found.
+    pub fn others(&self, table: &BTreeMap<String, Managed>) -> Vec<(String, Option<Arc<dyn RunningPlugin>>)> {
+        let names = self.named.lock().unwrap_or_else(PoisonError::into_inner).names.clone();
+        let connected = self.docker.connected();
+        let other = |name: &String| !table.values().any(|m| means(name, &m.document.reference));
+        names.into_iter().filter(other).map(|name| (name.clone(), connected.get(&name).cloned())).collect()
+    }
+
     /// Looks every name up again.
-    pub async fn rebuild(&self, table: &BTreeMap<String, Managed>, runner: &dyn PluginRunner) {
+    pub async fn rebuild(&self, table: &BTreeMap<String, Managed>) {
         let (names, monitor) = {
             let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
             (named.names.clone(), named.monitor.clone())
         };
         let mut chain: Vec<Arc<dyn Authorizer>> = Vec::with_capacity(names.len());
         for name in names {
-            let found = match table.values().find(|m| means(&name, &m.document.reference)) {
+            let managed = table.values().find(|m| means(&name, &m.document.reference));
+            let found = match managed {
                 Some(managed) => of_managed(managed),
-                None => self.connect(&name, runner).await,
+                None => self.docker.connect(&name).await,
             };
             let judge = found.unwrap_or_else(|e| {
                 tracing::error!(plugin = %name, error = %e, "every request is denied: an authorization plugin cannot answer");
-                Arc::new(Absent { name: name.clone(), why: e.message().to_owned() })
+                let awaited = managed.is_none() && e.kind() == ErrorKind::NotFound;
+                if awaited {
+                    Arc::new(Awaited { name: name.clone(), docker: self.docker.clone(), found: OnceCell::new() })
+                } else {
+                    Arc::new(Absent { name: name.clone(), why: e.message().to_owned() })
+                }
             });
-            chain.push(if monitor.contains(&name) { Arc::new(Monitored(judge)) } else { judge });
+            let shown = managed.map_or_else(|| name.clone(), Managed::name);
+            chain.push(Arc::new(Judged::new(judge, &shown, monitor.contains(&name), self.decisions.clone())));
         }
         self.current.store(Arc::new(chain.into()));
     }
+}
 
-    async fn connect(&self, name: &str, runner: &dyn PluginRunner) -> Result<Arc<dyn Authorizer>> {
-        let known = self.named.lock().unwrap_or_else(PoisonError::into_inner).connected.get(name).cloned();
+impl DockerPlugins {
+    async fn connect(&self, name: &str) -> Result<Arc<dyn Authorizer>> {
+        let known = self.connected().get(name).cloned();
         let running = match known {
             Some(running) => running,
-            None => runner.connect(name).await?,
+            None => self.runner.connect(name).await?,
         };
         let judge = running.authorizer().ok_or_else(|| no_authorizer(name))?;
-        self.named.lock().unwrap_or_else(PoisonError::into_inner).connected.insert(name.to_owned(), running);
+        running.watch(told(self.events.clone(), name.to_owned(), name.to_owned()));
+        self.connected().insert(name.to_owned(), running);
         Ok(judge)
+    }
+
+    fn connected(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<dyn RunningPlugin>>> {
+        self.connected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -118,28 +154,36 @@ impl Authorizer for Absent {
     }
 }
 
-/// An authorizer that is asked and not obeyed.
-struct Monitored(Arc<dyn Authorizer>);
+/// The place of a plugin of Docker's own kind that was not there when it was looked for: such plugins may start after the engine.
+struct Awaited {
+    name: String,
+    docker: Arc<DockerPlugins>,
+    found: OnceCell<Arc<dyn Authorizer>>,
+}
+
+impl Awaited {
+    async fn found(&self) -> Result<&Arc<dyn Authorizer>> {
+        let found = self.found.get_or_try_init(|| self.docker.connect(&self.name)).await;
+        found.map_err(|e| Error::system(e.message().to_owned()))
+    }
+}
 
 #[async_trait]
-impl Authorizer for Monitored {
+impl Authorizer for Awaited {
     fn name(&self) -> &str {
-        self.0.name()
+        &self.name
     }
+    // What Docker's authorizers want.
     fn interests(&self) -> Interests {
-        Interests { filter: false, ..self.0.interests() }
+        Interests { input: true, filter: false }
     }
     async fn judge(&self, rq: &AuthzRequest) -> Result<Decision> {
-        let outcome = self.0.judge(rq).await;
-        let (would, rule) = match &outcome {
-            Ok(Decision { verdict: Verdict::Deny(denial), rule }) => (denial.reason.as_str(), rule.as_str()),
-            Ok(_) => return Ok(Verdict::Allow.into()),
-            Err(e) => (e.message(), ""),
-        };
-        tracing::warn!(plugin = self.name(), action = rq.action.0, rule, "would be denied: {would}");
-        Ok(Decision { verdict: Verdict::Allow, rule: rule.to_owned() })
+        self.found().await?.judge(rq).await
     }
-    async fn filter(&self, _: &Caller, objects: &[Object]) -> Result<Vec<bool>> {
-        Ok(vec![true; objects.len()])
+    async fn judge_answer(&self, rq: &AuthzRequest, status: u16, headers: &[(String, String)], body: &[u8]) -> Result<Decision> {
+        self.found().await?.judge_answer(rq, status, headers, body).await
+    }
+    fn judges_answers(&self) -> bool {
+        true
     }
 }

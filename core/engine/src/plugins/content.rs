@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, Read},
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 use wharf_api_types::plugin::PluginConfig;
@@ -35,13 +35,38 @@ pub fn take(dir: &Path, archive: impl Read + Send) -> Result<(String, PluginConf
     let root = root(&place)?;
     let (_, mut tar) = unpack(archive).map_err(|e| Error::invalid(format!("invalid archive: {e}")).with_source(e))?;
     unpack_into(root, b"/", &mut tar, UnpackOptions::default())?;
-    let config = read(&place, "config.json")?.ok_or_else(|| Error::invalid("config.json not found"))?;
+    Ok((name, config(&place)?))
+}
+
+/// What `config.json` of the plugin in `place` says.
+///
+/// # Errors
+/// 400 for what is no plugin.
+pub fn config(place: &Path) -> Result<PluginConfig> {
+    let config = read(place, "config.json")?.ok_or_else(|| Error::invalid("config.json not found"))?;
     let config = serde_json::from_slice(&config).map(canonical).and_then(serde_json::from_value);
     let config = config.map_err(|e| Error::invalid(format!("invalid config.json: {e}")))?;
     match fs::symlink_metadata(place.join("rootfs")) {
-        Ok(found) if found.is_dir() => Ok((name, config)),
+        Ok(found) if found.is_dir() => Ok(config),
         _ => Err(Error::invalid("no rootfs found")),
     }
+}
+
+/// Makes sure that only root can change a plugin's files.
+///
+/// # Errors
+/// 403 naming what others can change.
+pub fn trusted(place: &Path) -> Result<()> {
+    for path in [place.to_owned(), place.join("config.json"), place.join("rootfs"), place.join(COMPONENT), place.join(SCHEMA)] {
+        match fs::metadata(&path) {
+            Ok(found) if found.uid() != 0 || found.mode() & 0o022 != 0 => {
+                return Err(Error::forbidden(format!("{} can be changed by others than root", path.display())));
+            }
+            // Said by whoever needs it.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// The keys of `config.json`, which Docker's documentation writes in small letters and Docker itself in capitals: it takes both.

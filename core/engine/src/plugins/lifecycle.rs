@@ -1,8 +1,8 @@
 //! Making, changing and removing plugins: one change at a time, each with one commit point, the document.
 
-use super::{Document, Managed, Plugins, canonical, content, fresh_id, privileges, settings};
+use super::{Document, Managed, PlacedPlugin, Plugins, canonical, content, fresh_id, placed, privileges, settings, told};
 use crate::containers::blocking;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
 use wharf_api_types::plugin::{Plugin, PluginConfig, PluginPrivilege, PluginSettings};
@@ -13,22 +13,31 @@ use wharf_types::{Error, Reference, Result};
 const START_PATIENCE: Duration = Duration::from_secs(30);
 
 impl Plugins {
-    /// Starts what is enabled. What does not start is logged, and denies where it is an authorizer.
-    pub async fn boot(&self) {
+    /// Starts what is enabled, and what the configuration names. What does not start is logged, and denies where it is an authorizer.
+    pub async fn boot(&self, placed: Vec<PlacedPlugin>) {
         let _changing = self.0.changing.lock().await;
-        let table = self.0.table.load_full();
-        for managed in table.values().filter(|m| m.document.enabled) {
-            let mut managed = managed.clone();
-            match self.start(&managed, &managed.document.settings, START_PATIENCE).await {
-                Ok(running) => managed.running = Some(running),
-                Err(e) => {
-                    tracing::error!(plugin = managed.name(), error = %e, "the plugin does not start");
-                    managed.trouble = e.message().to_owned();
+        let mut table = BTreeMap::clone(&self.0.table.load());
+        for placed in placed {
+            let same = |managed: &Managed| canonical(&managed.document.reference) == canonical(&placed.name);
+            for (_, other) in table.extract_if(.., |_, managed| same(managed)) {
+                tracing::warn!(plugin = other.name(), "left out: the configuration names another one of its name");
+            }
+            let managed = self.place(placed).await;
+            table.insert(managed.id.clone(), managed);
+        }
+        for managed in table.values_mut().filter(|m| m.document.enabled) {
+            if managed.trouble.is_empty() {
+                match self.start(managed, &managed.document.settings, START_PATIENCE).await {
+                    Ok(running) => managed.running = Some(running),
+                    Err(e) => managed.trouble = e.message().to_owned(),
                 }
             }
-            let id = managed.id.clone();
-            self.publish(&id, Some(managed)).await;
+            if !managed.trouble.is_empty() {
+                tracing::error!(plugin = managed.name(), error = managed.trouble, "the plugin does not start");
+            }
         }
+        self.0.table.store(Arc::new(table));
+        self.0.chain.rebuild(&self.0.table.load()).await;
     }
 
     /// Makes a plugin of an archive with `config.json` and `rootfs/`.
@@ -50,11 +59,11 @@ impl Plugins {
         let made = async {
             let (place, input) = (dir.clone(), SyncIoBridge::new(archive));
             let (content, config) = blocking(move || content::take(&place, input)).await?;
-            let description = self.describe(&id, &content, &config).await?;
+            let description = self.describe(&dir.join(&content), &config).await?;
             let settings = settings::initial(&config);
             let document = Document { reference, enabled: false, config, settings, description, content };
             self.commit(&id, &document).await?;
-            Ok(Managed { id: id.clone(), document, running: None, trouble: String::new() })
+            Ok(Managed { id: id.clone(), document, running: None, trouble: String::new(), placed: None })
         };
         match made.await {
             Ok(managed) => {
@@ -76,6 +85,7 @@ impl Plugins {
     pub async fn enable(&self, name: &str, timeout: Duration) -> Result<()> {
         let _changing = self.0.changing.lock().await;
         let mut managed = self.find(name)?;
+        placed::refuse(&managed)?;
         if managed.document.enabled && managed.running.is_some() {
             return Err(Error::conflict(format!("plugin already enabled: plugin {:?} is enabled", managed.name())));
         }
@@ -100,6 +110,7 @@ impl Plugins {
     pub async fn disable(&self, name: &str, force: bool) -> Result<()> {
         let _changing = self.0.changing.lock().await;
         let mut managed = self.find(name)?;
+        placed::refuse(&managed)?;
         if !managed.document.enabled {
             let name = managed.name();
             return Err(Error::conflict(format!("plugin is already disabled: plugin {name:?} found but disabled")));
@@ -123,6 +134,7 @@ impl Plugins {
     pub async fn remove(&self, name: &str, force: bool) -> Result<Plugin> {
         let _changing = self.0.changing.lock().await;
         let mut managed = self.find(name)?;
+        placed::refuse(&managed)?;
         self.refuse_in_use(&managed, force)?;
         if managed.document.enabled && !force {
             return Err(Error::conflict(format!("plugin {:?} is enabled", managed.name())));
@@ -134,6 +146,7 @@ impl Plugins {
         if let Some(running) = running {
             running.stop().await;
         }
+        self.forget(&managed).await;
         self.event("remove", &managed);
         Ok(managed.wire(false))
     }
@@ -145,6 +158,7 @@ impl Plugins {
     pub async fn set(&self, name: &str, changes: &[String]) -> Result<()> {
         let _changing = self.0.changing.lock().await;
         let mut managed = self.find(name)?;
+        placed::refuse(&managed)?;
         if managed.document.enabled {
             return Err(Error::system("cannot set on an active plugin, disable plugin before setting"));
         }
@@ -163,6 +177,7 @@ impl Plugins {
     pub async fn upgrade(&self, name: &str, remote: &str, agreed: &[PluginPrivilege]) -> Result<()> {
         let _changing = self.0.changing.lock().await;
         let old = self.find(name)?;
+        placed::refuse(&old)?;
         let source = self.local(remote)?;
         if old.document.enabled && !(old.is_component() && source.is_component()) {
             return Err(Error::conflict(format!("plugin must be disabled before upgrading: plugin {:?} is enabled", old.name())));
@@ -171,13 +186,14 @@ impl Plugins {
         let settings = carried(&config, &old.document.settings);
         let has = privileges::of(&old.document.config, &old.document.settings);
         let needs = privileges::of(&config, &settings);
-        if !privileges::within(&needs, &[&has[..], agreed].concat()) {
-            return Err(Error::system("incorrect privileges"));
+        let more = privileges::beyond(&needs, &[&has[..], agreed].concat());
+        if !more.is_empty() {
+            return Err(Error::system(format!("incorrect privileges: {} is not agreed to", more.join(", "))));
         }
-        let (from, dir) = (self.dir(&source.id).join(&source.document.content), self.dir(&old.id));
+        let (from, dir) = (self.content(&source), self.dir(&old.id));
         let content = blocking(move || content::copy(&from, &dir)).await?;
         let document = Document { config, settings, description: source.document.description.clone(), content, ..old.document.clone() };
-        let mut new = Managed { id: old.id.clone(), document, running: None, trouble: String::new() };
+        let mut new = Managed { id: old.id.clone(), document, running: None, trouble: String::new(), placed: None };
         let swapped = async {
             if old.document.enabled {
                 new.running = Some(self.start(&new, &new.document.settings, START_PATIENCE).await?);
@@ -202,15 +218,14 @@ impl Plugins {
     pub async fn authorize_with(&self, names: Vec<String>, monitor: Vec<String>) {
         let _changing = self.0.changing.lock().await;
         self.0.chain.name(names, monitor);
-        self.0.chain.rebuild(&self.0.table.load(), self.0.runner.as_ref()).await;
+        self.0.chain.rebuild(&self.0.table.load()).await;
     }
 
-    async fn describe(&self, id: &str, content: &str, config: &PluginConfig) -> Result<Option<Description>> {
+    pub(super) async fn describe(&self, content: &Path, config: &PluginConfig) -> Result<Option<Description>> {
         if config.interface.protocol_scheme != super::COMPONENT {
             return Ok(None);
         }
-        let content = self.dir(id).join(content);
-        let (component, _) = (content::component(&content)?, content::schema(&content)?);
+        let (component, _) = (content::component(content)?, content::schema(content)?);
         let described = self.0.runner.describe(component).await?;
         for kind in &described.kinds {
             let wanted = privileges::interface(*kind);
@@ -231,7 +246,7 @@ impl Plugins {
         let Some(described) = managed.document.description.as_ref().filter(|_| managed.is_component()) else {
             return Err(Error::not_implemented(format!("plugin {name:?} is a process, and running such plugins is not supported yet")));
         };
-        let content = self.dir(&managed.id).join(&managed.document.content);
+        let content = self.content(managed);
         let schema = content::schema(&content)?;
         let package = Package {
             name: managed.document.reference.familiar_name(),
@@ -243,7 +258,21 @@ impl Plugins {
             memory: managed.document.config.wharf.memory,
         };
         let started = tokio::time::timeout(patience, self.0.runner.load(package)).await;
-        started.map_err(|_| Error::system(format!("plugin {name:?} did not start within {} s", patience.as_secs())))?
+        let running = started.map_err(|_| Error::system(format!("plugin {name:?} did not start within {} s", patience.as_secs())))??;
+        running.watch(told(self.0.events.clone(), managed.id.clone(), name));
+        Ok(running)
+    }
+
+    /// Removes what a component stored, unless it is another one's, too: plugins that differ in their tags only are versions of one.
+    async fn forget(&self, managed: &Managed) {
+        let name = managed.document.reference.familiar_name();
+        let shared = self.0.table.load().values().any(|m| m.is_component() && m.document.reference.familiar_name() == name);
+        if managed.is_component()
+            && !shared
+            && let Err(e) = self.0.runner.forget(&name).await
+        {
+            tracing::warn!(plugin = managed.name(), error = %e, "what it stored is left");
+        }
     }
 
     fn refuse_in_use(&self, managed: &Managed, force: bool) -> Result<()> {

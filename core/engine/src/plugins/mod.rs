@@ -5,20 +5,27 @@
 
 mod chain;
 mod content;
+mod decision_log;
+mod decisions;
+mod exposed;
 mod lifecycle;
+mod placed;
 mod privileges;
 mod settings;
 
 use crate::Events;
 use arc_swap::ArcSwap;
 use chain::Chain;
+pub use decision_log::DecisionLogSettings;
+use decisions::Decisions;
+pub use placed::PlacedPlugin;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use wharf_api_types::plugin::{Plugin, PluginConfig, PluginFacts, PluginPrivilege, PluginSettings};
 use wharf_spi::{
     Extensions,
-    authz::Authorizer,
-    plugin::{Description, PluginRunner, RunningPlugin},
+    authz::{Authorizer, AuthzRequest, Object},
+    plugin::{Description, Health, HealthWatch, PluginRunner, RunningPlugin},
 };
 use wharf_store::{DocDir, Durability, Trash};
 use wharf_types::{ContainerId, Error, Reference, Result};
@@ -50,6 +57,8 @@ struct Managed {
     running: Option<Arc<dyn RunningPlugin>>,
     /// Why nothing runs although it is enabled.
     trouble: String,
+    /// The directory of one that the configuration names.
+    placed: Option<PathBuf>,
 }
 
 /// The service.
@@ -63,6 +72,7 @@ struct Inner {
     events: Events,
     table: ArcSwap<BTreeMap<String, Managed>>,
     chain: Chain,
+    decisions: Arc<Decisions>,
     /// Held while something changes.
     changing: tokio::sync::Mutex<()>,
 }
@@ -77,25 +87,39 @@ impl Managed {
         self.document.config.interface.protocol_scheme == COMPONENT
     }
 
+    /// Of what runs, or why nothing does.
+    fn health(&self) -> Health {
+        let without = |status: &str, reason: &str| Health { status: status.to_owned(), reason: reason.to_owned(), failures: 0 };
+        match (&self.running, self.document.enabled) {
+            (Some(running), _) => running.health(),
+            (None, true) => without("failed", &self.trouble),
+            (None, false) => without("disabled", ""),
+        }
+    }
+
+    /// What is known of it beyond Docker; of a plugin that is a process nothing.
+    fn facts(&self) -> Option<PluginFacts> {
+        let Document { config, settings, description, .. } = &self.document;
+        if description.is_none() && self.placed.is_none() {
+            return None;
+        }
+        let Health { status, reason, .. } = self.health();
+        let described = description.as_ref();
+        let kinds = described.map(|d| d.kinds.iter().map(|k| privileges::word(*k).to_owned()).collect());
+        Some(PluginFacts {
+            digest: described.map(|d| d.digest.clone()).unwrap_or_default(),
+            kinds: kinds.unwrap_or_default(),
+            imports: described.map(|d| d.imports.clone()).unwrap_or_default(),
+            permissions: settings::permissions(config, settings),
+            path: self.placed.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
+            status,
+            reason,
+            log: self.running.as_ref().map(|r| r.log()).unwrap_or_default(),
+        })
+    }
+
     fn wire(&self, verbose: bool) -> Plugin {
-        let Document { reference, enabled, config, settings, description, .. } = &self.document;
-        let facts = description.as_ref().filter(|_| verbose).map(|described| {
-            let health = self.running.as_ref().map(|r| r.health()).unwrap_or_default();
-            let (status, reason) = match (&self.running, enabled) {
-                (Some(_), _) => (health.status, health.reason),
-                (None, true) => ("failed".to_owned(), self.trouble.clone()),
-                (None, false) => ("disabled".to_owned(), String::new()),
-            };
-            PluginFacts {
-                digest: described.digest.clone(),
-                kinds: described.kinds.iter().map(|k| privileges::word(*k).to_owned()).collect(),
-                imports: described.imports.clone(),
-                permissions: settings::permissions(config, settings),
-                status,
-                reason,
-                log: self.running.as_ref().map(|r| r.log()).unwrap_or_default(),
-            }
-        });
+        let Document { reference, enabled, config, settings, .. } = &self.document;
         Plugin {
             id: self.id.clone(),
             name: self.name(),
@@ -103,7 +127,7 @@ impl Managed {
             settings: settings.clone(),
             reference: canonical(reference),
             config: config.clone(),
-            wharf: facts,
+            wharf: verbose.then(|| self.facts()).flatten(),
         }
     }
 }
@@ -131,20 +155,22 @@ impl Plugins {
         let documents: DocDir<Document> = DocDir::dirs(&data_root.join("plugins"), DOCUMENT, trash.clone(), Durability::Synced)?;
         let (loaded, _) = documents.load_all()?;
         let table = loaded.into_iter().map(|(id, document)| {
-            let managed = Managed { id: id.clone(), document, running: None, trouble: String::new() };
+            let managed = Managed { id: id.clone(), document, running: None, trouble: String::new(), placed: None };
             (id, managed)
         });
         let table: BTreeMap<_, _> = table.collect();
         for managed in table.values() {
             content::sweep(&documents.root().join(&managed.id), &managed.document.content, &trash);
         }
+        let decisions = Arc::<Decisions>::default();
         let inner = Inner {
+            chain: Chain::new(runner.clone(), events.clone(), decisions.clone()),
+            decisions,
             documents,
             trash,
             runner,
             events,
             table: ArcSwap::from_pointee(table),
-            chain: Chain::default(),
             changing: tokio::sync::Mutex::default(),
         };
         Ok(Self(Arc::new(inner)))
@@ -225,7 +251,7 @@ impl Plugins {
             None => drop(table.remove(id)),
         }
         self.0.table.store(Arc::new(table));
-        self.0.chain.rebuild(&self.0.table.load(), self.0.runner.as_ref()).await;
+        self.0.chain.rebuild(&self.0.table.load()).await;
     }
 
     fn event(&self, action: &str, managed: &Managed) {
@@ -236,12 +262,57 @@ impl Plugins {
     fn dir(&self, id: &str) -> PathBuf {
         self.0.documents.root().join(id)
     }
+
+    /// Where its `config.json` and `rootfs/` are.
+    fn content(&self, managed: &Managed) -> PathBuf {
+        managed.placed.clone().unwrap_or_else(|| self.dir(&managed.id).join(&managed.document.content))
+    }
+
+    /// Writes decisions to this file from now on; with the same one, to the new file of this name. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be opened; the old one is written on then.
+    pub fn log_decisions(&self, settings: Option<DecisionLogSettings>) -> Result<()> {
+        self.0.decisions.log.configure(settings)
+    }
+
+    /// Opens the decision log anew: its file may have been moved away. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be opened; the old one is written on then.
+    pub fn reopen_decision_log(&self) -> Result<()> {
+        self.0.decisions.log.reopen()
+    }
+
+    /// Writes what waits for the decision log, and closes it. Blocks.
+    pub fn close_decision_log(&self) {
+        self.0.decisions.log.close();
+    }
 }
 
 impl Extensions for Plugins {
     fn authorizers(&self) -> Arc<[Arc<dyn Authorizer>]> {
         self.0.chain.current()
     }
+    fn hidden(&self, rq: &AuthzRequest, object: &Object) {
+        self.0.decisions.hidden(rq, object);
+    }
+}
+
+/// Makes events of what becomes of a plugin.
+fn told(events: Events, id: String, name: String) -> HealthWatch {
+    Arc::new(move |health| {
+        let action = match health.status.as_str() {
+            "quarantined" => "quarantine",
+            "degraded" => "degrade",
+            _ => "recover",
+        };
+        let mut attributes = BTreeMap::from([("name".to_owned(), name.clone())]);
+        if !health.reason.is_empty() {
+            attributes.insert("reason".to_owned(), health.reason.clone());
+        }
+        events.publish("plugin", action, id.clone(), attributes);
+    })
 }
 
 fn fresh_id() -> Result<String> {

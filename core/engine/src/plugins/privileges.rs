@@ -41,9 +41,11 @@ pub fn of(config: &PluginConfig, own: &PluginSettings) -> Vec<PluginPrivilege> {
     all
 }
 
-/// Whether `new` asks for nothing that is not in `agreed`, in any order.
-pub fn within(new: &[PluginPrivilege], agreed: &[PluginPrivilege]) -> bool {
-    new.iter().all(|n| n.value.iter().all(|v| agreed.iter().any(|a| a.name == n.name && a.value.contains(v))))
+/// What `new` asks for and `agreed` does not have, in words.
+pub fn beyond(new: &[PluginPrivilege], agreed: &[PluginPrivilege]) -> Vec<String> {
+    let known = |name: &str, value: &String| agreed.iter().any(|a| a.name == name && a.value.contains(value));
+    let more = |n: &PluginPrivilege| n.value.iter().filter(|v| !known(&n.name, v)).map(|v| format!("{}={v}", n.name)).collect::<Vec<_>>();
+    new.iter().flat_map(more).collect()
 }
 
 fn describe(kind: &str) -> &'static str {
@@ -106,7 +108,8 @@ mod tests {
         let all = of(&config, &PluginSettings::default());
         let shown: Vec<_> = all.iter().map(|p| format!("{}={}", p.name, p.value.join(","))).collect();
         assert_eq!(shown, ["network=host", "mount=/a", "capabilities=CAP_SYS_ADMIN", "state=true", "http=example.org:443"]);
-        assert!(within(&all[1..3], &all) && !within(&all, &all[1..]));
+        assert!(beyond(&all[1..3], &all).is_empty());
+        assert_eq!(beyond(&all, &all[1..]), ["network=host"]);
         assert_eq!((capability("docker.authz/1.0"), capability("x.authz/1.0")), (Some("authz"), None));
     }
 }

@@ -3,11 +3,14 @@
 //! Only failures that took long count. A refused connection costs some microseconds, so there is nothing to save, and a plugin that
 //! comes back is used at once.
 
+use crate::pulse::Pulse;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
+use wharf_spi::plugin::Health;
+use wharf_types::Result;
 
 /// A failure that took longer is a slow one. Far above what an answer takes, far below any deadline.
 const SLOW: Duration = Duration::from_millis(250);
@@ -50,6 +53,11 @@ impl Breaker {
         Some(Permit { breaker: self, since, probe })
     }
 
+    /// Whether it is left alone now.
+    pub fn is_open(&self) -> bool {
+        self.state().until.is_some()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,6 +82,21 @@ impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.probe {
             self.breaker.state().probing = false;
+        }
+    }
+}
+
+impl Pulse {
+    /// What a call says about a plugin: good news are cheap, since they are the rule.
+    pub(super) fn feel<T>(&self, outcome: &Result<T>, breaker: &Breaker) {
+        let before = self.health();
+        match outcome {
+            Ok(_) if before.status == "healthy" => {}
+            Ok(_) => self.beat(Health { status: "healthy".to_owned(), ..Health::default() }),
+            Err(e) => {
+                let status = if breaker.is_open() { "quarantined" } else { "degraded" }.to_owned();
+                self.beat(Health { status, reason: e.message().to_owned(), failures: before.failures + 1 });
+            }
         }
     }
 }

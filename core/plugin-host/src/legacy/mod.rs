@@ -22,7 +22,7 @@ pub use address::{Address, Endpoint, TlsFiles};
 pub use discovery::Discovery;
 pub use http::Http;
 pub use native::Native;
-pub use plugin::{Counts, LegacyPlugin};
+pub use plugin::LegacyPlugin;
 pub use plugins::Plugins;
 
 use async_trait::async_trait;

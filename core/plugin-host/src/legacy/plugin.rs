@@ -1,6 +1,7 @@
 //! A plugin that was activated.
 
 use super::{Timeouts, Transport, authz::SocketAuthorizer, breaker::Breaker, wire};
+use crate::pulse::Pulse;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -8,28 +9,14 @@ use std::{
     time::Duration,
 };
 use tokio::time::{Instant, sleep, timeout};
-use wharf_spi::authz::Authorizer;
+use wharf_spi::{
+    authz::Authorizer,
+    plugin::{Calls, LATENCY_BUCKETS},
+};
 use wharf_types::{Error, ErrorKind, Result};
 
 /// The first method of every plugin.
 const ACTIVATE: &str = "Plugin.Activate";
-
-/// What became of the calls of one method.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Calls, those that were refused not included.
-    pub calls: u64,
-    /// Those that failed, by their deadline or otherwise.
-    pub failures: u64,
-    /// Those that failed by their deadline.
-    pub timeouts: u64,
-    /// Calls that were not made, because the plugin is left alone for a while.
-    pub refused: u64,
-    /// Time that all calls took together.
-    pub total: Duration,
-    /// Time that the longest took.
-    pub longest: Duration,
-}
 
 /// A plugin that answered `Plugin.Activate`. Cheap to clone.
 #[derive(Clone)]
@@ -41,7 +28,8 @@ struct Inner {
     transport: Arc<dyn Transport>,
     deadline: Duration,
     breaker: Breaker,
-    counts: Mutex<BTreeMap<&'static str, Counts>>,
+    counts: Mutex<BTreeMap<&'static str, Calls>>,
+    pulse: Arc<Pulse>,
 }
 
 #[derive(Deserialize)]
@@ -56,7 +44,7 @@ impl LegacyPlugin {
     ///
     /// # Errors
     /// 503 when it could not be reached, 500 when it failed or did not answer in time.
-    pub async fn activate(name: &str, transport: Arc<dyn Transport>, timeouts: Timeouts) -> Result<Self> {
+    pub async fn activate(name: &str, transport: Arc<dyn Transport>, timeouts: Timeouts, pulse: Arc<Pulse>) -> Result<Self> {
         let (started, mut pause) = (Instant::now(), Duration::from_secs(1));
         let answer = loop {
             let outcome = timeout(timeouts.activation, transport.call(ACTIVATE, Vec::new())).await;
@@ -72,7 +60,7 @@ impl LegacyPlugin {
         };
         let implements = wire::decode::<Activated>(ACTIVATE, &answer)?.implements.unwrap_or_default();
         let (breaker, counts) = (Breaker::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { name: name.to_owned(), implements, transport, deadline: timeouts.call, breaker, counts })))
+        Ok(Self(Arc::new(Inner { name: name.to_owned(), implements, transport, deadline: timeouts.call, breaker, counts, pulse })))
     }
 
     /// Its name.
@@ -106,16 +94,15 @@ impl LegacyPlugin {
         Err(Error::system(format!("Plugin does not implement the requested driver: plugin={name:?}, requested implementation={kind:?}")))
     }
 
-    /// What became of its calls, by method.
-    pub fn statistics(&self) -> Vec<(&'static str, Counts)> {
+    /// What became of its calls, by method; those that were not made, since it is left alone for a while, are not counted.
+    pub fn statistics(&self) -> Vec<(&'static str, Calls)> {
         let counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.iter().map(|(method, counts)| (*method, *counts)).collect()
+        counts.iter().map(|(method, calls)| (*method, calls.clone())).collect()
     }
 
     /// One call, within [`Timeouts::call`].
     pub(super) async fn call(&self, method: &'static str, body: Vec<u8>) -> Result<Vec<u8>> {
         let Some(permit) = self.0.breaker.permit() else {
-            self.count(method, |counts| counts.refused += 1);
             return Err(Error::unavailable(format!("{method}: not called, the plugin did not answer in time lately")));
         };
         let started = Instant::now();
@@ -123,18 +110,21 @@ impl LegacyPlugin {
         let (took, timed_out) = (started.elapsed(), outcome.is_err());
         let outcome = outcome.unwrap_or_else(|_| Err(late(method, self.0.deadline)));
         permit.ended(outcome.is_ok());
-        self.count(method, |counts| {
-            counts.calls += 1;
-            counts.failures += u64::from(outcome.is_err());
-            counts.timeouts += u64::from(timed_out);
-            counts.total += took;
-            counts.longest = counts.longest.max(took);
-        });
+        self.0.pulse.feel(&outcome, &self.0.breaker);
+        self.count(method, took, outcome.is_err(), timed_out);
         outcome
     }
 
-    fn count(&self, method: &'static str, change: impl FnOnce(&mut Counts)) {
-        change(self.0.counts.lock().unwrap_or_else(PoisonError::into_inner).entry(method).or_default());
+    fn count(&self, method: &'static str, took: Duration, failed: bool, timed_out: bool) {
+        let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = counts.entry(method).or_default();
+        calls.calls += 1;
+        calls.timeouts += u64::from(timed_out);
+        calls.errors += u64::from(failed && !timed_out);
+        calls.seconds += took.as_secs_f64();
+        for (bucket, bound) in calls.buckets.iter_mut().zip(LATENCY_BUCKETS) {
+            *bucket += u64::from(took.as_secs_f64() <= bound);
+        }
     }
 }
 
@@ -162,7 +152,7 @@ mod tests {
     async fn activate(times: u32, answer: &'static str) -> (Result<LegacyPlugin>, u64) {
         let started = Instant::now();
         let transport = Arc::new(Absent(times.into(), answer));
-        (LegacyPlugin::activate("x", transport, Timeouts::default()).await, started.elapsed().as_secs())
+        (LegacyPlugin::activate("x", transport, Timeouts::default(), Arc::default()).await, started.elapsed().as_secs())
     }
 
     #[tokio::test(start_paused = true)]

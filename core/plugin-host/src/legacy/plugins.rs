@@ -1,16 +1,20 @@
 //! The plugins that announce themselves, found and activated when they are first used.
 
 use super::{Discovery, LegacyPlugin, NativePlugins, Timeouts, breaker::Breaker, connect};
+use crate::pulse::Pulse;
 use async_trait::async_trait;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
-use wharf_spi::authz::{Authorizer, AuthzRequest, Decision, Interests};
+use wharf_spi::{
+    authz::{Authorizer, AuthzRequest, Decision, Interests},
+    plugin::{Calls, Health, HealthWatch},
+};
 use wharf_types::{Error, ErrorKind, Result};
 
 /// All of them, by name.
@@ -27,6 +31,9 @@ struct Slot {
     /// Attempts to activate it that came to an end.
     attempts: AtomicU64,
     breaker: Breaker,
+    pulse: Arc<Pulse>,
+    /// Once it was activated.
+    active: OnceLock<LegacyPlugin>,
     state: tokio::sync::Mutex<State>,
 }
 
@@ -50,7 +57,7 @@ impl Plugins {
     /// # Errors
     /// 404 when there is none, 503 when it cannot be reached, 500 when it fails, 403 for a native one that may not be loaded.
     pub async fn get(&self, name: &str) -> Result<LegacyPlugin> {
-        let slot = self.known().entry(name.to_owned()).or_default().clone();
+        let slot = self.slot(name);
         let seen = slot.attempts.load(Ordering::Acquire);
         let mut state = slot.state.lock().await;
         let patience = match &*state {
@@ -62,15 +69,21 @@ impl Plugins {
         let Some(permit) = slot.breaker.permit() else {
             return Err(Error::unavailable("Plugin.Activate: not called, the plugin did not answer in time lately"));
         };
-        let outcome = self.activate(name, Timeouts { patience, ..self.timeouts }).await;
+        let outcome = self.activate(name, Timeouts { patience, ..self.timeouts }, slot.pulse.clone()).await;
         permit.ended(outcome.is_ok());
+        slot.pulse.feel(&outcome, &slot.breaker);
         slot.attempts.fetch_add(1, Ordering::Release);
         match &outcome {
-            Ok(plugin) => *state = State::Active(plugin.clone()),
+            Ok(plugin) => {
+                let _ = slot.active.set(plugin.clone());
+                *state = State::Active(plugin.clone());
+            }
             // Clients may ask for any name: those of no plugin are not kept, and one that appears later is waited for.
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 *state = State::Unused;
-                self.known().remove(name);
+                if !slot.pulse.is_watched() {
+                    self.known().remove(name);
+                }
             }
             Err(e) => *state = State::Failed(e.kind(), e.message().to_owned()),
         }
@@ -82,16 +95,35 @@ impl Plugins {
         self.discovery.list()
     }
 
+    /// How a plugin is, as far as is known without asking it.
+    pub fn health(&self, name: &str) -> Health {
+        self.slot(name).pulse.health()
+    }
+
+    /// Has `told` hear of changes of a plugin's health.
+    pub fn watch(&self, name: &str, told: HealthWatch) {
+        self.slot(name).pulse.watch(told);
+    }
+
+    /// The calls of a plugin; none of one that was not activated.
+    pub fn calls(&self, name: &str) -> Vec<(&'static str, Calls)> {
+        self.slot(name).active.get().map(LegacyPlugin::statistics).unwrap_or_default()
+    }
+
+    fn slot(&self, name: &str) -> Arc<Slot> {
+        self.known().entry(name.to_owned()).or_default().clone()
+    }
+
     /// A plugin as an authorizer. It is looked for when there is something to decide; as long as it is not there, it denies.
     pub fn authorizer(self: &Arc<Self>, name: &str) -> Arc<dyn Authorizer> {
         Arc::new(Named { name: name.to_owned(), plugins: self.clone() })
     }
 
-    async fn activate(&self, name: &str, timeouts: Timeouts) -> Result<LegacyPlugin> {
+    async fn activate(&self, name: &str, timeouts: Timeouts, pulse: Arc<Pulse>) -> Result<LegacyPlugin> {
         let (discovery, wanted) = (self.discovery.clone(), name.to_owned());
         let found = tokio::task::spawn_blocking(move || discovery.find(&wanted)).await;
         let address = found.map_err(|e| Error::system(e.to_string()))??;
-        LegacyPlugin::activate(name, connect(&address, self.native).await?, timeouts).await
+        LegacyPlugin::activate(name, connect(&address, self.native).await?, timeouts, pulse).await
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {

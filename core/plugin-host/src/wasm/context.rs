@@ -1,10 +1,16 @@
 //! What an instance has of the host: shared by all of a plugin, by those of one generation, and its own.
 
 use super::{
-    failure::Failure, files::Files, journal::Journal, package::Package, permission, policy::Bounds, private, series::Registry, state,
-    statistics::Statistics, supervise::Supervisor, timers::Timers,
+    failure::Failure, files::Files, journal::Journal, package::Package, permission, policy::Bounds, series::Registry, state,
+    statistics::Statistics, stored::Stored, supervise::Supervisor, timers::Timers,
 };
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Instant,
+};
 use wasmtime::ResourceLimiter;
 use wharf_types::Result;
 
@@ -16,6 +22,8 @@ pub(super) struct Shared {
     pub statistics: Statistics,
     pub supervisor: Supervisor,
     pub series: Registry,
+    /// Bytes of memory of all instances.
+    pub memory: Arc<AtomicU64>,
     /// Where the monotonic clock begins.
     pub loaded: Instant,
     /// With permission only, as what follows.
@@ -24,13 +32,9 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Opens what the plugin stored below `root`. Blocks.
-    pub fn open(package: &Package, bounds: Bounds, root: &Path) -> Result<Self> {
-        let dir = private::path_of(root, &package.name)?;
+    /// Opens what the plugin stored. Blocks.
+    pub fn open(package: &Package, bounds: Bounds, stored: &Stored) -> Result<Self> {
         let granted = |what| permission::granted(what, &package.grants);
-        if granted("state") || granted("timers") {
-            private::directory(&dir)?;
-        }
         Ok(Self {
             name: package.name.clone(),
             bounds,
@@ -38,9 +42,10 @@ impl Shared {
             statistics: Statistics::default(),
             supervisor: Supervisor::default(),
             series: Registry::default(),
+            memory: Arc::default(),
             loaded: Instant::now(),
-            state: granted("state").then(|| state::Store::open(&dir, bounds.state).map(Arc::new)).transpose()?,
-            timers: granted("timers").then(|| Timers::open(&dir).map(Arc::new)).transpose()?,
+            state: granted("state").then(|| stored.state(&package.name, bounds.state)).transpose()?,
+            timers: granted("timers").then(|| stored.timers(&package.name)).transpose()?,
         })
     }
 }
@@ -64,14 +69,22 @@ pub(super) struct Cx {
 pub(super) struct Budget {
     pub limit: usize,
     used: usize,
+    /// Of all instances together.
+    total: Arc<AtomicU64>,
 }
 
 /// Elements of a table.
 const TABLE_MAX: usize = 20_000;
 
 impl Budget {
-    pub fn new(limit: usize) -> Self {
-        Self { limit, used: 0 }
+    pub fn new(limit: usize, total: Arc<AtomicU64>) -> Self {
+        Self { limit, used: 0, total }
+    }
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        self.total.fetch_sub(self.used as u64, Relaxed);
     }
 }
 
@@ -81,6 +94,8 @@ impl ResourceLimiter for Budget {
         if used > self.limit {
             return Err(wasmtime::Error::new(Failure::Memory(self.limit)));
         }
+        // Memory does not shrink: what is counted here is only ever more than before.
+        self.total.fetch_add(used.saturating_sub(self.used) as u64, Relaxed);
         self.used = used;
         Ok(true)
     }

@@ -5,6 +5,7 @@ use super::{
     describe::Description,
     package::{Package, Settings},
     plugin::Plugin,
+    stored::Stored,
 };
 use std::{sync::Arc, thread, time::Duration};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Component};
@@ -23,6 +24,7 @@ struct Inner {
     engine: Engine,
     cache: Cache,
     settings: Settings,
+    stored: Arc<Stored>,
 }
 
 impl WasmHost {
@@ -36,7 +38,8 @@ impl WasmHost {
         super::private::directory(&settings.state)?;
         let cache = Cache::open(&settings.cache, &engine)?;
         tick(&engine)?;
-        Ok(Self(Arc::new(Inner { engine, cache, settings })))
+        let stored = Arc::new(Stored::new(settings.state.clone()));
+        Ok(Self(Arc::new(Inner { engine, cache, settings, stored })))
     }
 
     /// Compiles a component, unless it is in the cache, and looks at what it exports and imports. Nothing of it runs.
@@ -56,7 +59,7 @@ impl WasmHost {
     /// [`wharf_types::ErrorKind::NotImplemented`] for what this version does not have, and what the start of the plugin answers.
     pub async fn load(&self, mut package: Package) -> Result<Plugin> {
         let (component, digest) = self.compile(std::mem::take(&mut package.wasm)).await?;
-        Plugin::start(&component, Description::of(&component, digest), package, &self.0.settings.state).await
+        Plugin::start(&component, Description::of(&component, digest), package, self.0.stored.clone()).await
     }
 
     /// Removes the compiled code of a component that is not needed any more.

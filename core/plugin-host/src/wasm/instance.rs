@@ -73,7 +73,7 @@ impl std::fmt::Display for NoResult {
 impl Instance {
     /// Makes one. Nothing but the initialisation of its memory has run then.
     pub async fn new(template: &Template, shared: &Arc<Shared>, generation: &Arc<Generation>) -> Result<Self, Failure> {
-        let budget = Budget::new(shared.bounds.memory);
+        let budget = Budget::new(shared.bounds.memory, Arc::clone(&shared.memory));
         let cx = Cx { shared: Arc::clone(shared), generation: Arc::clone(generation), deadline: Instant::now(), budget };
         let mut store = Store::new(template.pre.engine(), cx);
         store.limiter(|cx| &mut cx.budget);

@@ -11,19 +11,18 @@ use super::{
     package::{Package, Schema},
     permission,
     pool::Pool,
-    series::Series,
+    stored::Stored,
 };
 use serde_json::Value;
 use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     time::Instant,
 };
 use tokio::task::AbortHandle;
 use wasmtime::component::Component;
 use wharf_spi::{
     authz::Authorizer,
-    plugin::{Calls, Health, PluginKind as Kind},
+    plugin::{Calls, Health, HealthWatch, PluginKind as Kind, Series},
 };
 use wharf_types::{Error, Result, error::Context};
 
@@ -44,7 +43,7 @@ pub(super) struct Inner {
 }
 
 impl Plugin {
-    pub(super) async fn start(component: &Component, description: Description, package: Package, root: &Path) -> Result<Self> {
+    pub(super) async fn start(component: &Component, description: Description, package: Package, stored: Arc<Stored>) -> Result<Self> {
         let name = package.name.clone();
         let named = |e: Error| e.context(format_args!("plugin \"{name}\""));
         if description.kinds.is_empty() || !description.lifecycle {
@@ -64,9 +63,9 @@ impl Plugin {
         let schema = Schema::new(package.schema.clone()).map_err(named)?;
         let generation =
             Generation { settings: schema.settings(&package.settings).map_err(named)?, files: Arc::new(Files::new(&package.grants)) };
-        let (root, opened) = (root.to_owned(), package.clone());
+        let opened = package.clone();
         let shared =
-            tokio::task::spawn_blocking(move || Shared::open(&opened, bounds, &root)).await.context("open the state of a plugin")?;
+            tokio::task::spawn_blocking(move || Shared::open(&opened, bounds, &stored)).await.context("open the state of a plugin")?;
         let shared = Arc::new(shared.map_err(named)?);
         let watched = Mutex::new(Arc::clone(&generation.files));
         let pool = Pool::new(template, Arc::clone(&shared), Arc::new(generation)).await.map_err(named)?;
@@ -91,6 +90,16 @@ impl Plugin {
     /// How it is.
     pub fn health(&self) -> Health {
         self.0.shared.supervisor.health()
+    }
+
+    /// Has `told` hear of changes of its health.
+    pub fn watch(&self, told: HealthWatch) {
+        self.0.shared.supervisor.watch(told);
+    }
+
+    /// Bytes of memory that its instances have together.
+    pub fn memory(&self) -> u64 {
+        self.0.shared.memory.load(Ordering::Relaxed)
     }
 
     /// Its last 1,000 log lines, oldest first: time, level, text.

@@ -4,28 +4,16 @@ use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
-use wharf_spi::plugin::LATENCY_BUCKETS;
+use wharf_spi::plugin::{LATENCY_BUCKETS, Number, Series};
 
 /// Series of one plugin.
 const SERIES_MAX: usize = 100;
 const LABELS_MAX: usize = 10;
 const VALUE_MAX: usize = 128;
-
-/// What a plugin reported for one name and one set of labels.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Number {
-    /// Only grows.
-    Counter(f64),
-    /// Goes both ways.
-    Gauge(f64),
-    /// Seconds: how many were at most each of [`LATENCY_BUCKETS`], their sum, and how many there were.
-    Histogram([u64; LATENCY_BUCKETS.len()], f64, u64),
-}
+/// Labels that the engine itself gives to series.
+const RESERVED: [&str; 2] = ["plugin", "le"];
 
 type Key = (String, Vec<(String, String)>);
-
-/// One series: its name, its labels, sorted, and its value.
-pub type Series = (String, Vec<(String, String)>, Number);
 
 #[derive(Default)]
 pub(super) struct Registry(Mutex<(BTreeMap<Key, Number>, u64)>);
@@ -44,7 +32,7 @@ impl Registry {
         labels.sort();
         let fits = is_name(&name)
             && labels.len() <= LABELS_MAX
-            && labels.iter().all(|(key, value)| is_name(key) && value.len() <= VALUE_MAX)
+            && labels.iter().all(|(key, value)| is_name(key) && !RESERVED.contains(&key.as_str()) && value.len() <= VALUE_MAX)
             && labels.windows(2).all(|two| matches!(two, [(a, _), (b, _)] if a != b));
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (series, dropped) = &mut *guard;
@@ -69,7 +57,8 @@ impl Registry {
     /// All series, and how many reports were dropped.
     pub fn read(&self) -> (Vec<Series>, u64) {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        (guard.0.iter().map(|((name, labels), number)| (name.clone(), labels.clone(), number.clone())).collect(), guard.1)
+        let one = |(key, number): (&Key, &Number)| Series { name: key.0.clone(), labels: key.1.clone(), number: number.clone() };
+        (guard.0.iter().map(one).collect(), guard.1)
     }
 }
 
@@ -115,14 +104,15 @@ mod tests {
         registry.report(Report::Set, "hits".into(), label("who", "b"), 2.0);
         registry.report(Report::Add, "no-name".into(), Vec::new(), 1.0);
         registry.report(Report::Add, "hits".into(), label("who", "a"), f64::NAN);
+        registry.report(Report::Add, "hits".into(), label("plugin", "another"), 1.0);
         registry.report(Report::Observe, "took".into(), Vec::new(), 0.1);
         let (series, dropped) = registry.read();
-        assert_eq!(dropped, 3);
-        assert_eq!(series[0], ("hits".into(), label("who", "a"), Number::Counter(3.0)));
-        assert_eq!(series[1].2, Number::Histogram([0, 0, 0, 0, 0, 0, 0, 1, 1, 1], 0.1, 1));
+        assert_eq!(dropped, 4);
+        assert_eq!(series[0], Series { name: "hits".into(), labels: label("who", "a"), number: Number::Counter(3.0) });
+        assert_eq!(series[1].number, Number::Histogram([0, 0, 0, 0, 0, 0, 0, 1, 1, 1], 0.1, 1));
         for n in 0..200 {
             registry.report(Report::Set, "many".into(), label("n", &n.to_string()), 1.0);
         }
-        assert_eq!((registry.read().0.len(), registry.read().1), (100, 3 + 102));
+        assert_eq!((registry.read().0.len(), registry.read().1), (100, 4 + 102));
     }
 }

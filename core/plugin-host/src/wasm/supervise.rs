@@ -3,12 +3,13 @@
 //! [`FAILURES`] in [`WINDOW`] put it into quarantine; calls are refused with the reason. After a time it gets one chance: the first
 //! answer ends the quarantine, another failure doubles the time.
 
+use crate::pulse::Pulse;
 use std::{
     collections::VecDeque,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use wharf_spi::plugin::Health;
+use wharf_spi::plugin::{Health, HealthWatch};
 
 const FAILURES: usize = 5;
 const WINDOW: Duration = Duration::from_secs(60);
@@ -16,7 +17,10 @@ const BACK_OFF: Duration = Duration::from_secs(10);
 const BACK_OFF_MAX: Duration = Duration::from_secs(600);
 
 #[derive(Default)]
-pub(super) struct Supervisor(Mutex<State>);
+pub(super) struct Supervisor {
+    state: Mutex<State>,
+    pulse: Pulse,
+}
 
 #[derive(Default)]
 struct State {
@@ -39,7 +43,7 @@ impl Supervisor {
     /// # Errors
     /// Why not.
     pub fn admit(&self, now: Instant) -> Result<(), String> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { quarantine: Some(quarantine), reason, .. } = &mut *state else { return Ok(()) };
         if now < quarantine.until {
             return Err(format!("it is quarantined after {FAILURES} failures; the last: {reason}"));
@@ -52,7 +56,7 @@ impl Supervisor {
 
     /// A call was answered. Returns whether that ended a quarantine.
     pub fn success(&self) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.in_a_row == 0 {
             return false;
         }
@@ -62,12 +66,13 @@ impl Supervisor {
         if ended {
             state.recent.clear();
         }
+        self.pulse.beat(state.health());
         ended
     }
 
     /// A call had no answer. Returns whether that began a quarantine.
     pub fn failure(&self, now: Instant, reason: String) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.in_a_row += 1;
         state.reason = reason;
         state.recent.push_back(now);
@@ -75,28 +80,43 @@ impl Supervisor {
             state.recent.pop_front();
         }
         let time = match &state.quarantine {
-            Some(quarantine) if quarantine.trial => (quarantine.time * 2).min(BACK_OFF_MAX),
-            None if state.recent.len() == FAILURES => BACK_OFF,
-            _ => return false,
+            Some(quarantine) if quarantine.trial => Some((quarantine.time * 2).min(BACK_OFF_MAX)),
+            None if state.recent.len() == FAILURES => Some(BACK_OFF),
+            _ => None,
         };
-        state.quarantine = Some(Quarantine { until: now + time, time, trial: false });
-        true
+        if let Some(time) = time {
+            state.quarantine = Some(Quarantine { until: now + time, time, trial: false });
+        }
+        self.pulse.beat(state.health());
+        time.is_some()
     }
 
     /// New settings or an operator's word: everything is forgiven.
     pub fn forgive(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = State::default();
+        self.pulse.beat(state.health());
+    }
+
+    /// Has `told` hear of changes.
+    pub fn watch(&self, told: HealthWatch) {
+        self.pulse.watch(told);
     }
 
     pub fn health(&self) -> Health {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let status = match (&state.quarantine, state.in_a_row) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).health()
+    }
+}
+
+impl State {
+    fn health(&self) -> Health {
+        let status = match (&self.quarantine, self.in_a_row) {
             (Some(_), _) => "quarantined",
             (None, 0) => "healthy",
             (None, _) => "degraded",
         };
-        let reason = if status == "healthy" { String::new() } else { state.reason.clone() };
-        Health { status: status.to_owned(), reason, failures: state.in_a_row }
+        let reason = if status == "healthy" { String::new() } else { self.reason.clone() };
+        Health { status: status.to_owned(), reason, failures: self.in_a_row }
     }
 }
 

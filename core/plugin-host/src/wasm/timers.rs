@@ -121,6 +121,8 @@ impl Timers {
         });
         if written.is_ok() || !must_last {
             *body = new;
+            // While a plugin is replaced, both versions wait.
+            self.changed.notify_waiters();
             self.changed.notify_one();
         }
         written

@@ -1,7 +1,10 @@
 //! Removing a container.
 
 use super::{Actor, KILL_GRACE, Next, Reply};
-use crate::containers::{RemoveOptions, shared::blocking};
+use crate::{
+    containers::{RemoveOptions, shared::blocking},
+    metrics::Timer,
+};
 use tokio::time::Instant;
 use wharf_types::{Error, Signal};
 
@@ -38,6 +41,7 @@ impl Actor {
     /// Removes the container. The rename of its directory is the commit point: after it the container is gone, and boot
     /// deletes what a crash leaves of its layer.
     pub(super) async fn remove(&mut self, reply: Option<Reply<()>>) -> Next {
+        let began = std::time::Instant::now();
         self.removing = true;
         self.publish();
         let (shared, id) = (self.shared.clone(), self.spec.id.clone());
@@ -66,6 +70,7 @@ impl Actor {
         self.release_image().await;
         self.shared.execs.forget(&self.spec.id);
         self.event("destroy", []);
+        self.shared.metrics.observe(Timer::ContainerDelete, began);
         self.out.send_modify(|p| {
             p.gone = true;
             p.task = None;

@@ -1,7 +1,7 @@
 //! One probe: an exec whose output is kept.
 
 use super::{Check, ProbeResult};
-use crate::{Containers, Execs, containers::Shared, frames::Unframer};
+use crate::{Containers, Execs, containers::Shared, frames::Unframer, metrics::Metrics};
 use std::{sync::Arc, time::Duration};
 use tokio::{
     io::AsyncReadExt as _,
@@ -23,17 +23,23 @@ pub struct Prober {
     execs: Execs,
     id: ContainerId,
     check: Check,
+    metrics: Arc<Metrics>,
 }
 
 impl Prober {
     pub fn new(shared: &Arc<Shared>, id: ContainerId, check: Check) -> Self {
-        Self { execs: Execs::new(shared.clone(), Containers::new(shared.clone())), id, check }
+        let execs = Execs::new(shared.clone(), Containers::new(shared.clone()));
+        Self { execs, id, check, metrics: shared.metrics.clone() }
     }
 
     /// Runs the command once; none when that was cancelled. Nothing of it runs any more afterwards.
     pub async fn probe(&self, cancel: &CancellationToken) -> Option<ProbeResult> {
         let start = Timestamp::now();
-        let (exit_code, output) = match self.run(cancel).await {
+        let outcome = self.run(cancel).await;
+        if !matches!(outcome, Ok(None)) {
+            self.metrics.health_check(outcome.is_ok());
+        }
+        let (exit_code, output) = match outcome {
             Ok(ended) => ended?,
             Err(e) => (-1, e.message().to_owned()),
         };

@@ -98,6 +98,9 @@ async fn too_much_randomness_is_refused() {
 async fn a_crash_loop_is_quarantined_until_it_is_reloaded() {
     let world = World::new();
     let plugin = world.load(&Guest::judging("unreachable")).await.unwrap();
+    let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = heard.clone();
+    plugin.watch(std::sync::Arc::new(move |health| log.lock().unwrap().push(health.status.clone())));
     for _ in 0..5 {
         assert_eq!(refused(&plugin).await, "it panicked (see its log)");
     }
@@ -110,6 +113,7 @@ async fn a_crash_loop_is_quarantined_until_it_is_reloaded() {
     assert_eq!(plugin.statistics().iter().find(|(name, _)| *name == "judge").unwrap().1.traps, 5);
     plugin.reload(serde_json::Value::Null).await.unwrap();
     assert_eq!(plugin.health().status, "healthy");
+    assert_eq!(*heard.lock().unwrap(), ["degraded", "quarantined", "healthy"]);
     assert_eq!(refused(&plugin).await, "it panicked (see its log)");
     assert!(plugin.log().iter().any(|line| line.contains("judge: it panicked")));
 }
@@ -123,6 +127,8 @@ async fn a_trap_costs_one_instance_only() {
     );
     let guest = Guest { fields: "(global $calls (mut i32) (i32.const 0))".to_owned(), ..Guest::judging(&judge) };
     let plugin = world.load(&guest).await.unwrap();
+    assert_eq!(plugin.memory() % 65_536, 0);
+    assert!(plugin.memory() > 0);
     let authorizer = plugin.authorizer().unwrap();
     for round in 0..3 {
         for _ in 0..2 {

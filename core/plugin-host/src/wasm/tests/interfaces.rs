@@ -173,7 +173,10 @@ async fn numbers_are_reported() {
     for _ in 0..2 {
         plugin.authorizer().unwrap().judge(&request()).await.unwrap();
     }
-    assert_eq!(plugin.series(), (vec![("hits".to_owned(), Vec::new(), crate::wasm::Number::Counter(4.0))], 0));
+    assert_eq!(
+        plugin.series(),
+        (vec![crate::wasm::Series { name: "hits".to_owned(), labels: Vec::new(), number: crate::wasm::Number::Counter(4.0) }], 0)
+    );
 }
 
 #[tokio::test]
