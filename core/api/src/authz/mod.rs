@@ -50,7 +50,7 @@ pub fn question(cx: &impl Context, action: Action, received: &Received, headers:
         input: String::new(),
         http: RawView { method: received.method.to_string(), uri: received.uri.to_string(), headers },
     };
-    Some(Question { extensions: gate.extensions.clone(), chain, request })
+    Some(Question { extensions: cx.gate().extensions.clone(), chain, request })
 }
 
 impl Question {
