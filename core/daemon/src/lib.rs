@@ -15,3 +15,5 @@ mod reload;
 pub mod shim_path;
 pub mod signals;
 pub mod trace;
+
+pub use boot::COMPILE_COMPONENT;

@@ -16,6 +16,7 @@ impl Plugins {
     /// Starts what is enabled. What does not start is logged, and denies where it is an authorizer.
     pub async fn boot(&self) {
         let _changing = self.0.changing.lock().await;
+        self.tidy().await;
         let table = self.0.table.load_full();
         for managed in table.values().filter(|m| m.document.enabled) {
             let mut managed = managed.clone();
@@ -50,7 +51,7 @@ impl Plugins {
         let made = async {
             let (place, input) = (dir.clone(), SyncIoBridge::new(archive));
             let (content, config) = blocking(move || content::take(&place, input)).await?;
-            let description = self.describe(&id, &content, &config).await?;
+            let description = self.describe(&id, &content, &config).await.map_err(|e| e.context(format_args!("plugin {name:?}")))?;
             let settings = settings::initial(&config);
             let document = Document { reference, enabled: false, config, settings, description, content };
             self.commit(&id, &document).await?;
@@ -64,6 +65,7 @@ impl Plugins {
             }
             Err(e) => {
                 let _ = self.0.trash.remove(&dir);
+                self.tidy().await;
                 Err(e)
             }
         }
@@ -127,13 +129,22 @@ impl Plugins {
         if managed.document.enabled && !force {
             return Err(Error::conflict(format!("plugin {:?} is enabled", managed.name())));
         }
-        let (plugins, id) = (self.clone(), managed.id.clone());
-        blocking(move || plugins.0.documents.remove(&id)).await?;
+        // What it keeps goes first: a plugin of this name that comes later must not find it, whatever happens on the way.
         let running = managed.running.take();
-        self.publish(&managed.id, None).await;
+        managed.trouble = "it is being removed".to_owned();
+        self.publish(&managed.id, Some(managed.clone())).await;
         if let Some(running) = running {
             running.stop().await;
         }
+        let name = managed.document.reference.familiar_name();
+        let shared = |other: &Managed| other.id != managed.id && other.document.reference.familiar_name() == name;
+        if !self.0.table.load().values().any(shared) {
+            self.0.runner.remove(&name).await?;
+        }
+        let (plugins, id) = (self.clone(), managed.id.clone());
+        blocking(move || plugins.0.documents.remove(&id)).await?;
+        self.publish(&managed.id, None).await;
+        self.tidy().await;
         self.event("remove", &managed);
         Ok(managed.wire(false))
     }
@@ -194,6 +205,7 @@ impl Plugins {
             running.stop().await;
         }
         content::sweep(&self.dir(&old.id), &upgraded.0, &self.0.trash);
+        self.tidy().await;
         self.event("upgrade", &upgraded.1);
         Ok(())
     }
@@ -203,6 +215,15 @@ impl Plugins {
         let _changing = self.0.changing.lock().await;
         self.0.chain.name(names, monitor);
         self.0.chain.rebuild(&self.0.table.load(), self.0.runner.as_ref()).await;
+    }
+
+    /// Lets the runner forget components that no plugin has.
+    async fn tidy(&self) {
+        let table = self.0.table.load_full();
+        let digests: Vec<_> = table.values().filter_map(|m| m.document.description.as_ref()).map(|d| d.digest.clone()).collect();
+        if let Err(e) = self.0.runner.retain(&digests).await {
+            tracing::warn!(error = %e, "what was prepared for removed plugins stays");
+        }
     }
 
     async fn describe(&self, id: &str, content: &str, config: &PluginConfig) -> Result<Option<Description>> {

@@ -8,6 +8,8 @@ mod content;
 mod lifecycle;
 mod privileges;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use crate::Events;
 use arc_swap::ArcSwap;

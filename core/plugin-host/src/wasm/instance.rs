@@ -2,7 +2,7 @@
 
 use super::{
     bindings::lifecycle,
-    context::{Budget, Cx, Generation, Shared},
+    context::{Budget, Cx, Generation, HANDLES, Shared},
     failure::Failure,
     grant::Grants,
     host,
@@ -14,7 +14,7 @@ use std::{
 };
 use wasmtime::{
     Store, UpdateDeadline,
-    component::{Component, Instance as Raw, InstancePre, Linker},
+    component::{Component, Instance as Raw, InstancePre, Linker, ResourceTable},
 };
 use wharf_types::{Error, Result};
 
@@ -74,7 +74,9 @@ impl Instance {
     /// Makes one. Nothing but the initialisation of its memory has run then.
     pub async fn new(template: &Template, shared: &Arc<Shared>, generation: &Arc<Generation>) -> Result<Self, Failure> {
         let budget = Budget::new(shared.bounds.memory);
-        let cx = Cx { shared: Arc::clone(shared), generation: Arc::clone(generation), deadline: Instant::now(), budget };
+        let mut handles = ResourceTable::new();
+        handles.set_max_capacity(HANDLES);
+        let cx = Cx { shared: Arc::clone(shared), generation: Arc::clone(generation), deadline: Instant::now(), budget, handles };
         let mut store = Store::new(template.pre.engine(), cx);
         store.limiter(|cx| &mut cx.budget);
         // Every tick, running code lets others run, and sees whether its time is over.

@@ -1,7 +1,7 @@
 //! A loaded plugin.
 
 use super::{
-    context::{Generation, Shared},
+    context::{Around, Generation, Shared},
     describe::{Description, noun},
     files::Files,
     grant::Grants,
@@ -15,7 +15,6 @@ use super::{
 };
 use serde_json::Value;
 use std::{
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -44,7 +43,7 @@ pub(super) struct Inner {
 }
 
 impl Plugin {
-    pub(super) async fn start(component: &Component, description: Description, package: Package, root: &Path) -> Result<Self> {
+    pub(super) async fn start(component: &Component, description: Description, package: Package, around: &Around) -> Result<Self> {
         let name = package.name.clone();
         let named = |e: Error| e.context(format_args!("plugin \"{name}\""));
         if description.kinds.is_empty() || !description.lifecycle {
@@ -64,9 +63,9 @@ impl Plugin {
         let schema = Schema::new(package.schema.clone()).map_err(named)?;
         let generation =
             Generation { settings: schema.settings(&package.settings).map_err(named)?, files: Arc::new(Files::new(&package.grants)) };
-        let (root, opened) = (root.to_owned(), package.clone());
+        let (around, opened) = (around.clone(), package.clone());
         let shared =
-            tokio::task::spawn_blocking(move || Shared::open(&opened, bounds, &root)).await.context("open the state of a plugin")?;
+            tokio::task::spawn_blocking(move || Shared::open(&opened, bounds, &around)).await.context("open the state of a plugin")?;
         let shared = Arc::new(shared.map_err(named)?);
         let watched = Mutex::new(Arc::clone(&generation.files));
         let pool = Pool::new(template, Arc::clone(&shared), Arc::new(generation)).await.map_err(named)?;
