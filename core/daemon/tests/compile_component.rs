@@ -31,7 +31,8 @@ fn small() -> Vec<u8> {
 
 /// Many long functions: seconds of work, hundreds of MiB.
 fn bomb() -> Vec<u8> {
-    let sum: String = (0..2_000).map(|n| format!("(local.set 0 (i32.xor (i32.mul (local.get 0) (local.get 1)) (i32.const {n})))")).collect();
+    let sum: String =
+        (0..2_000).map(|n| format!("(local.set 0 (i32.xor (i32.mul (local.get 0) (local.get 1)) (i32.const {n})))")).collect();
     let function = format!("(func (param i32 i32) (result i32) {sum} (local.get 0))");
     wat::parse_str(format!("(component (core module {}))", function.repeat(400))).unwrap()
 }

@@ -82,8 +82,9 @@ impl PluginRunner for Runner {
     }
 
     async fn remove(&self, name: &str) -> Result<()> {
-        let (root, name) = (self.settings.state.clone(), name.to_owned());
-        tokio::task::spawn_blocking(move || wasm::remove_stored(&root, &name)).await.context("remove what a plugin stored")?
+        let (host, root, name) = (self.components.get().cloned(), self.settings.state.clone(), name.to_owned());
+        let work = move || host.map_or_else(|| wasm::remove_stored(&root, &name), |host| host.remove(&name));
+        tokio::task::spawn_blocking(work).await.context("remove what a plugin stored")?
     }
 
     async fn retain(&self, digests: &[String]) -> Result<()> {

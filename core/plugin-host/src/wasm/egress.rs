@@ -40,7 +40,7 @@ impl Resolver for OfTheHost {
 /// The way out, for all plugins.
 pub(super) struct Network {
     pub(super) resolver: Arc<dyn Resolver>,
-    own: Vec<IpNet>,
+    pub(super) own: Vec<IpNet>,
     /// The host's authorities, read when the first plugin needs them.
     pub(super) authorities: OnceCell<Arc<RootCertStore>>,
 }
@@ -100,7 +100,9 @@ impl Way {
         grants.iter().any(|grant| {
             let (named, on) = match (self, grant) {
                 (Self::Http, Grant::Http(named, on)) => (named, on.unwrap_or(port)),
-                (Self::Tcp, Grant::Tcp(named, on)) | (Self::Tls, Grant::Tls(named, on)) | (Self::Udp, Grant::Udp(named, on)) => (named, *on),
+                (Self::Tcp, Grant::Tcp(named, on)) | (Self::Tls, Grant::Tls(named, on)) | (Self::Udp, Grant::Udp(named, on)) => {
+                    (named, *on)
+                }
                 _ => return false,
             };
             on == port && Host::parse(named) == *host
@@ -169,7 +171,11 @@ impl Network {
         let near = match ip {
             IpAddr::V4(ip) => near_v4(ip),
             IpAddr::V6(ip) => {
-                ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local() || carried(ip).is_some_and(near_v4)
+                ip.is_loopback()
+                    || ip.is_unspecified()
+                    || ip.is_multicast()
+                    || ip.is_unicast_link_local()
+                    || carried(ip).is_some_and(near_v4)
             }
         };
         let inside = |ip: IpAddr| self.own.iter().any(|net| net.contains(&ip));
@@ -254,9 +260,25 @@ mod tests {
     #[tokio::test]
     async fn near_addresses_must_be_named_themselves() {
         for near in [
-            "127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "169.254.169.254", "224.0.0.1", "255.255.255.255", "172.17.0.5", "::", "::1",
-            "fe80::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:172.17.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe",
-            "2002:7f00:1::1", "2002:ac11:5::",
+            "127.0.0.1",
+            "127.9.9.9",
+            "0.0.0.0",
+            "0.1.2.3",
+            "169.254.169.254",
+            "224.0.0.1",
+            "255.255.255.255",
+            "172.17.0.5",
+            "::",
+            "::1",
+            "fe80::1",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:172.17.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::1",
+            "2002:ac11:5::",
         ] {
             let Err(Refusal::Denied(text)) = outcome("http:x", "x", &[near]).await else { panic!("{near}") };
             let named = text.rsplit_once("permission ").unwrap().1;

@@ -78,6 +78,14 @@ impl WasmHost {
         Plugin::start(&component, Description::of(&component, digest), package, &self.0.around).await
     }
 
+    /// Removes what a plugin of this name stored: its state and its timers. None is loaded. Blocks.
+    ///
+    /// # Errors
+    /// [`wharf_types::ErrorKind::System`] naming the directory.
+    pub fn remove(&self, plugin: &str) -> Result<()> {
+        self.0.around.stored.remove(plugin)
+    }
+
     async fn compile(&self, wasm: Vec<u8>) -> Result<(Component, String)> {
         let digested = move || (hex::encode(Sha256::digest(&wasm)), wasm);
         let (digest, wasm) = tokio::task::spawn_blocking(digested).await.context("look at a component")?;

@@ -124,12 +124,14 @@ impl Drop for Driver {
 
 async fn exchange(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, request: Request<Full<Bytes>>) -> Result<Answer, Refusal> {
     let mut builder = http1::Builder::new();
-    let (mut sender, driver) = builder.max_headers(HEADERS_MAX).max_buf_size(HEAD_MAX).handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
+    let (mut sender, driver) =
+        builder.max_headers(HEADERS_MAX).max_buf_size(HEAD_MAX).handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
     // What ends a connection is told to the request that is on it.
     let _driver = Driver(tokio::spawn(async move { _ = driver.await }));
     let (head, body) = sender.send_request(request).await.map_err(|e| broken(&e))?.into_parts();
     let too_large = || Refusal::Unreachable(format!("the answer is larger than {BODY_MAX} bytes"));
-    let body = Limited::new(body, BODY_MAX).collect().await.map_err(|e| if e.is::<LengthLimitError>() { too_large() } else { broken(&*e) })?;
+    let body =
+        Limited::new(body, BODY_MAX).collect().await.map_err(|e| if e.is::<LengthLimitError>() { too_large() } else { broken(&*e) })?;
     let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect();
     Ok(Answer { status: head.status.as_u16(), headers, body: body.to_bytes().into() })
 }
@@ -146,15 +148,25 @@ mod tests {
     #[test]
     fn what_is_no_request_is_refused() {
         for (method, url) in [
-            ("GET", "example.org"), ("GET", "/x"), ("GET", "ftp://example.org/"), ("GET", "http://user:word@example.org/"), ("GET", "http:///"),
-            ("G T", "http://example.org/"), ("", "http://example.org/"), ("CONNECT", "http://example.org/"), ("GET", "http://example.org/\r\nX: y"),
-            ("GET", "http://exa mple.org/"), ("GET", ""),
+            ("GET", "example.org"),
+            ("GET", "/x"),
+            ("GET", "ftp://example.org/"),
+            ("GET", "http://user:word@example.org/"),
+            ("GET", "http:///"),
+            ("G T", "http://example.org/"),
+            ("", "http://example.org/"),
+            ("CONNECT", "http://example.org/"),
+            ("GET", "http://example.org/\r\nX: y"),
+            ("GET", "http://exa mple.org/"),
+            ("GET", ""),
         ] {
             assert!(matches!(Outgoing::new(method, url, Vec::new()), Err(Refusal::Invalid(_))), "{method} {url}");
         }
         let mut request = Outgoing::new("PROPFIND", "https://[::1]:8443/a?b", Vec::new()).unwrap();
         request.header("X-A", b"b", false).unwrap();
-        for (name, value) in [("Host", "x"), ("content-length", "3"), ("Transfer-Encoding", "chunked"), ("X A", "b"), ("X-B", "hunter2\r\nX: y")] {
+        for (name, value) in
+            [("Host", "x"), ("content-length", "3"), ("Transfer-Encoding", "chunked"), ("X A", "b"), ("X-B", "hunter2\r\nX: y")]
+        {
             let Err(Refusal::Invalid(text)) = request.header(name, value.as_bytes(), true) else { panic!("{name}") };
             assert!(text.contains(name) && !text.contains("hunter2"), "{text}");
         }

@@ -84,7 +84,9 @@ impl FromStr for Grant {
             Ok::<_, Error>((host_name(host).ok_or_else(|| invalid("the host is not a name or an address"))?, port))
         };
         Ok(match what {
-            "secret" | "reveal" if !is_file_name(which) => return Err(invalid("a secret is named by letters, digits, \"-\", \"_\" and \".\"")),
+            "secret" | "reveal" if !is_file_name(which) => {
+                return Err(invalid("a secret is named by letters, digits, \"-\", \"_\" and \".\""));
+            }
             "secret" => Self::Secret(which.to_owned()),
             "reveal" => Self::Reveal(which.to_owned()),
             "files" => Self::Files(path()?),

@@ -89,7 +89,7 @@ impl Instance {
             }
         });
         arm(&mut store, shared.bounds.deadline);
-        let raw = within(shared.bounds.deadline, template.pre.instantiate_async(&mut store)).await?;
+        let raw = within(shared, shared.bounds.deadline, template.pre.instantiate_async(&mut store)).await?;
         let lifecycle = template.lifecycle.load(&mut store, &raw)?;
         Ok(Self { store, raw, lifecycle })
     }
@@ -128,7 +128,7 @@ pub(super) async fn call<R>(
     call: impl Future<Output = wasmtime::Result<Result<R, String>>>,
 ) -> Result<R, NoResult> {
     let began = Instant::now();
-    let outcome = within(limit, call).await;
+    let outcome = within(shared, limit, call).await;
     let counted = match &outcome {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(None),
@@ -138,10 +138,10 @@ pub(super) async fn call<R>(
     outcome.map_err(NoResult::Failed)?.map_err(NoResult::Answered)
 }
 
-/// The running code looks at its time itself; this ends it while it waits for the host.
-async fn within<R>(limit: Duration, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
-    match tokio::time::timeout(limit, call).await {
+/// The running code looks at its time itself; this ends it while it waits for the host. `left` is what is left of its deadline.
+async fn within<R>(shared: &Shared, left: Duration, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
+    match tokio::time::timeout(left, call).await {
         Ok(outcome) => outcome.map_err(Failure::from),
-        Err(_) => Err(Failure::Deadline(limit)),
+        Err(_) => Err(Failure::Deadline(shared.bounds.deadline)),
     }
 }

@@ -31,6 +31,15 @@ impl Stored {
         shared(&mut opened.state, private::path_of(&self.root, plugin)?, |dir| Store::open(dir, quota))
     }
 
+    /// Removes what a plugin of this name stored. Who still has it keeps it to himself. Blocks.
+    pub fn remove(&self, plugin: &str) -> Result<()> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = private::path_of(&self.root, plugin)?;
+        opened.state.remove(&dir);
+        opened.timers.remove(&dir);
+        remove(&self.root, plugin)
+    }
+
     /// A plugin's timers. Blocks.
     pub fn timers(&self, plugin: &str) -> Result<Arc<Timers>> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +47,7 @@ impl Stored {
     }
 }
 
-/// Removes what a plugin of this name stored below `root`. It must not be loaded. Blocks.
+/// Removes what a plugin of this name stored below `root`, where no host is. Blocks.
 ///
 /// # Errors
 /// [`wharf_types::ErrorKind::System`] naming the directory.
@@ -75,9 +84,12 @@ mod tests {
         old.commit(&[Change::Put("k".to_owned(), vec![1])]).unwrap();
         assert_eq!((new.get("k"), other.get("k")), (Some(vec![1]), None));
         drop((old, new));
-        assert_eq!(stored.state("p", 100).unwrap().get("k"), Some(vec![1]), "it is on disk");
-        remove(tmp.path(), "p").unwrap();
-        remove(tmp.path(), "p").unwrap();
+        let again = stored.state("p", 100).unwrap();
+        assert_eq!(again.get("k"), Some(vec![1]), "it is on disk");
+        stored.remove("p").unwrap();
+        stored.remove("p").unwrap();
         assert_eq!(stored.state("p", 100).unwrap().get("k"), None);
+        remove(tmp.path(), "p").unwrap();
+        assert!(!tmp.path().join("p").exists());
     }
 }
