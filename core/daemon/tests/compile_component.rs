@@ -1,6 +1,8 @@
 //! The daemon's program as the compiler of components: what it makes is what the daemon loads, and what a hostile component can take
 //! has an end.
 
+#![allow(clippy::unwrap_used)] // the functions that tests share, too
+
 use std::{
     io::Write as _,
     path::Path,

@@ -97,7 +97,9 @@ impl WasmHost {
         if let Some(component) = self.cached(&digest).await? {
             return Ok((component, named));
         }
-        let (unfinished, code) = self.0.cache.begin(&digest)?;
+        let (inner, wanted) = (Arc::clone(&self.0), digest.clone());
+        let begun = tokio::task::spawn_blocking(move || inner.cache.begin(&wanted)).await;
+        let (unfinished, code) = begun.context("make room for the code of a component")??;
         self.0.settings.compiler.compile(&self.0.engine, wasm, code).await?;
         tokio::task::spawn_blocking(move || unfinished.finish()).await.context("keep the code of a component")??;
         let made = self.cached(&digest).await?;
