@@ -263,6 +263,8 @@ impl Plugins {
             permissions: settings::permissions(&managed.document.config, own),
             memory: managed.document.config.wharf.memory,
         };
+        // Another version of the engine has to prepare it anew. That has a limit of its own, and is no slow start.
+        self.0.runner.describe(package.component.clone()).await.map_err(|e| e.context(format_args!("plugin {name:?}")))?;
         let started = tokio::time::timeout(patience, self.0.runner.load(package)).await;
         started.map_err(|_| Error::system(format!("plugin {name:?} did not start within {} s", patience.as_secs())))?
     }

@@ -10,14 +10,19 @@ use ipnet::IpNet;
 use rustls::RootCertStore;
 use std::{
     fmt, io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _},
     sync::Arc,
     time::Duration,
 };
-use tokio::{net::TcpStream, sync::OnceCell};
+use tokio::{
+    net::TcpStream,
+    sync::{OnceCell, Semaphore},
+};
 
 /// Addresses of one name that are tried.
 const TRIED: usize = 8;
+/// Names that are looked up at once.
+const LOOKUPS: usize = 8;
 /// How long one address may take while others are left to be tried.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -27,13 +32,21 @@ pub(super) trait Resolver: Send + Sync {
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
 }
 
-/// As the host does it.
-struct OfTheHost;
+/// As the host does it. A look-up goes on when nobody waits for it any more, and blocks one of the daemon's threads meanwhile: so there
+/// are [`LOOKUPS`] at the most.
+struct OfTheHost(Arc<Semaphore>);
 
 #[async_trait]
 impl Resolver for OfTheHost {
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        Ok(tokio::net::lookup_host((host, 0)).await?.map(|address| address.ip()).collect())
+        let turn = Arc::clone(&self.0).acquire_owned().await.map_err(io::Error::other)?;
+        let host = host.to_owned();
+        let look_up = move || {
+            let found = (host.as_str(), 0).to_socket_addrs().map(|all| all.map(|address| address.ip()).collect());
+            drop(turn);
+            found
+        };
+        tokio::task::spawn_blocking(look_up).await?
     }
 }
 
@@ -112,7 +125,7 @@ impl Way {
 
 impl Network {
     pub fn new(own: Vec<IpNet>) -> Self {
-        Self { resolver: Arc::new(OfTheHost), own, authorities: OnceCell::new() }
+        Self { resolver: Arc::new(OfTheHost(Arc::new(Semaphore::new(LOOKUPS)))), own, authorities: OnceCell::new() }
     }
 
     /// The addresses of a host that may be connected to.
@@ -255,6 +268,14 @@ mod tests {
             let outcome = outcome(grants, host, &["93.184.216.34"]).await;
             assert_eq!(outcome.is_ok(), allowed, "{grants} {host}: {outcome:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_host_resolves() {
+        let network = Network::new(Vec::new());
+        let found = network.resolver.resolve("localhost").await.unwrap();
+        assert!(!found.is_empty() && found.iter().all(IpAddr::is_loopback), "{found:?}");
+        assert!(network.resolver.resolve("nothing.invalid").await.is_err());
     }
 
     #[tokio::test]

@@ -20,11 +20,11 @@ impl Network {
         let builder = builder.map_err(|e| unusable("TLS", &e))?.with_root_certificates(self.authorities().await?);
         let config = match certificate {
             None => builder.with_no_client_auth(),
-            // No text of these errors has content of the file.
             Some(pem) => {
-                let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-                let chain = chain.map_err(|e| unusable("the client certificate", &e))?;
-                let key = PrivateKeyDer::from_pem_slice(pem).map_err(|e| unusable("the key of the client certificate", &e))?;
+                // What the parser says may quote the file.
+                let bad = || Refusal::Invalid("the client certificate is no PEM with a chain and its key".to_owned());
+                let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(|_| bad())?;
+                let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| bad())?;
                 builder.with_client_auth_cert(chain, key).map_err(|e| unusable("the client certificate", &e))?
             }
         };

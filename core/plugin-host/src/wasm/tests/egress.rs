@@ -477,7 +477,7 @@ async fn a_client_certificate_comes_from_a_secret() {
     std::fs::create_dir_all(&secrets).unwrap();
     let (certificate, key) = authority.signed("client", ExtendedKeyUsagePurpose::ClientAuth);
     super::secrets::put(&secrets.join("CERT"), &format!("{}{}", certificate.pem(), key.serialize_pem()));
-    super::secrets::put(&secrets.join("BAD"), "hunter2");
+    super::secrets::put(&secrets.join("BAD"), "-----BEGIN hunter2\nhunter2");
     let port = tls_server(authority.server("server.test", true), "hello".to_owned()).await;
     // The server reads a head; it gets `ping` and waits for more, so it is the certificate that is proved here.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
