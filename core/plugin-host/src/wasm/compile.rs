@@ -30,6 +30,8 @@ const REFUSED: u8 = 3;
 const CODE_MAX: u64 = 1 << 30;
 /// Bytes that are read of standard error.
 const WORDS_MAX: u64 = 4 << 10;
+/// Characters of a reason: fewer bytes than [`WORDS_MAX`].
+const REASON_MAX: usize = 1000;
 /// Threads of the compiler. Each has code in work, which is memory.
 const THREADS: usize = 4;
 
@@ -127,12 +129,12 @@ fn judge(status: ExitStatus, words: &str, limits: &CompileLimits) -> Result<()> 
     const XFSZ: i32 = rustix::process::Signal::XFSZ.as_raw();
     match (status.code(), status.signal()) {
         (Some(0), _) => Ok(()),
+        _ if words.contains("annot allocate memory") || words.contains("out of memory") => Err(too_much(limits.memory)),
         (Some(code), _) if code == i32::from(REFUSED) => Err(refused(words)),
         (_, Some(XCPU)) => Err(too_long(limits.processor)),
         (_, Some(XFSZ)) => Err(Error::invalid(format!("compilation made more than {CODE_MAX} bytes of code"))),
-        // How the allocator ends a process, and what is said by those who notice that there is no memory.
+        // How the allocator ends a process.
         (_, Some(ABRT)) => Err(too_much(limits.memory)),
-        _ if words.contains("annot allocate memory") || words.contains("out of memory") => Err(too_much(limits.memory)),
         _ => Err(Error::system(format!("the compiler of components failed: {status}: {words}"))),
     }
 }
@@ -153,7 +155,8 @@ fn too_much(limit: u64) -> Error {
 fn write(engine: &Engine, wasm: &[u8], to: &mut impl Write) -> Result<Result<(), String>> {
     let code = match engine.precompile_component(wasm) {
         Ok(code) => code,
-        Err(e) => return Ok(Err(format!("{e:#}"))),
+        // It may quote names of any length.
+        Err(e) => return Ok(Err(format!("{e:#}").chars().take(REASON_MAX).collect())),
     };
     to.write_all(&code).and_then(|()| to.write_all(&Sha256::digest(&code))).context("write the code of a component")?;
     Ok(Ok(()))

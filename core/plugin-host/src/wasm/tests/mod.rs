@@ -1,12 +1,14 @@
 //! The whole host with plugins that are well, ill and evil.
 
-mod egress;
 mod facts;
 mod guest;
 mod hostile;
+mod http;
 mod interfaces;
 mod life;
 mod secrets;
+mod servers;
+mod sockets;
 mod worlds;
 
 use super::{Grants, Limits, Package, Plugin, Settings, WasmHost};
