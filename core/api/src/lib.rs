@@ -16,6 +16,7 @@ mod detach;
 pub mod endpoint;
 mod error;
 mod execs;
+mod facts;
 mod filters;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -44,6 +45,7 @@ mod websocket;
 
 pub use cx::{Cx, Settings};
 pub use endpoint::{Row, Verb};
+pub use facts::Facts;
 pub use hangup::Socket;
 pub use routes::{app, routes};
 pub use serve::{App, serve_connection};

@@ -38,6 +38,8 @@ use wharf_registry::Client;
 use wharf_runtime::{spec, task::ShimHost};
 use wharf_store::{DataRootLock, Durability, write_atomic};
 
+/// The first argument that makes this program a compiler of components.
+pub const COMPILE_COMPONENT: &str = "compile-component";
 /// The default bridge's interface.
 const BRIDGE: &str = "wharf0";
 
@@ -69,6 +71,7 @@ pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Re
     let cgroup_v2 = spec_host.cgroup == spec::CgroupVersion::V2;
     let live = reloadable(&config, cgroup_v2)?;
     let facts = host_facts(&config.data_root, &facts)?;
+    let runner = Arc::new(runner(&config.data_root, network.as_ref(), config.allow_native_plugins));
     let parts = Parts {
         shims: ShimHost::new(&shim, &config.exec_root)?,
         config: engine_config,
@@ -79,10 +82,11 @@ pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Re
         layers: Arc::new(layers),
         network,
         registry: registry_client(),
-        runner: Arc::new(runner(&config.data_root, config.allow_native_plugins)),
+        runner: runner.clone(),
         plugins: config.plugins.clone(),
     };
     let engine = Engine::boot(parts).await.context("bring the containers back")?;
+    runner.observe(Arc::new(wharf_api::Facts::new(&engine)));
     // Before anybody can ask for something.
     engine.plugins.log_decisions(config.authorization_log.clone())?;
     engine.plugins.authorize_with(config.authorization_plugins.clone(), config.authorization_monitor.clone()).await;
@@ -132,8 +136,13 @@ fn bridge_config(network: &Network) -> Option<BridgeConfig> {
 }
 
 /// Whoever runs plugins.
-fn runner(data_root: &Path, native: bool) -> Runner {
-    let settings = wasm::Settings { cache: data_root.join("plugin-code"), state: data_root.join("plugin-state") };
+fn runner(data_root: &Path, network: Option<&BridgeNetwork>, native: bool) -> Runner {
+    let settings = wasm::Settings {
+        secrets: PathBuf::from("/etc/wharf/plugin-secrets"),
+        compiler: wasm::Compiler::Program("/proc/self/exe".into(), vec![COMPILE_COMPONENT.into()], wasm::CompileLimits::default()),
+        networks: network.map(|network| network.subnet().into()).into_iter().collect(),
+        ..wasm::Settings::new(data_root.join("plugin-code"), data_root.join("plugin-state"))
+    };
     let native = if native { NativePlugins::Allowed } else { NativePlugins::Refused };
     Runner::new(settings, Discovery::default(), native)
 }

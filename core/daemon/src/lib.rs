@@ -17,6 +17,7 @@ pub mod shim_path;
 pub mod signals;
 pub mod trace;
 
+pub use boot::COMPILE_COMPONENT;
 /// The commit that this was built from.
 const COMMIT: &str = match option_env!("WHARF_GIT_COMMIT") {
     Some(commit) => commit,

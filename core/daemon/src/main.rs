@@ -2,9 +2,14 @@
 
 use std::process::ExitCode;
 use wharf_daemon::config::{Action, Config, Flags, Process, Rejected, check_plugins};
-use wharf_daemon::{check, daemon::Daemon, listen, signals, trace};
+use wharf_daemon::{COMPILE_COMPONENT, check, daemon::Daemon, listen, signals, trace};
 
 fn main() -> ExitCode {
+    // The daemon starts itself for work that is not done in its own process; nobody else has a use for that.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == COMPILE_COMPONENT) {
+        return wharf_plugin_host::wasm::compile_component(arguments);
+    }
     let flags = match Flags::parse(std::env::args_os()) {
         Ok(flags) => flags,
         Err(Rejected::Usage(e)) => {

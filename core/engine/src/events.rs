@@ -1,4 +1,4 @@
-//! The event bus: the last 256 events for `since`, and a live feed.
+//! The event bus: the last 256 events for `since`, more of them for plugins, and a live feed.
 
 use ring::Ring;
 use std::{
@@ -13,6 +13,8 @@ use wharf_types::Timestamp;
 
 /// How many events a late subscriber can look back on (dockerd's number).
 const KEPT: usize = 256;
+/// How many events a plugin can look back on.
+const REMEMBERED: usize = 1024;
 /// How far a subscriber may lag before it loses events; it is then told so.
 const LIVE: usize = 4096;
 
@@ -72,6 +74,12 @@ impl Events {
         self.inner.published.load(Ordering::Relaxed)
     }
 
+    /// Remembered events after a place in the stream, oldest first, each with its own. Places count up by one; a later run of the
+    /// engine begins far behind all of an earlier one.
+    pub fn after(&self, cursor: u64, limit: usize) -> Vec<(u64, Arc<Event>)> {
+        self.inner.recent.lock().unwrap_or_else(PoisonError::into_inner).after(cursor, limit)
+    }
+
     /// How many subscribers listen now.
     pub fn listeners(&self) -> usize {
         self.inner.live.receiver_count()
@@ -79,23 +87,38 @@ impl Events {
 }
 
 mod ring {
-    use super::{Event, KEPT};
+    use super::{Event, KEPT, REMEMBERED};
     use std::{collections::VecDeque, sync::Arc};
     use wharf_types::Timestamp;
 
-    /// The last [`KEPT`] events.
-    #[derive(Default)]
-    pub struct Ring(VecDeque<Arc<Event>>);
+    /// The last [`REMEMBERED`] events.
+    pub struct Ring {
+        events: VecDeque<Arc<Event>>,
+        /// The place of the next one: at first, the time in nanoseconds. No engine has an event in each of them.
+        next: u64,
+    }
+
+    impl Default for Ring {
+        fn default() -> Self {
+            Self { events: VecDeque::new(), next: u64::try_from(Timestamp::now().nanos()).unwrap_or(1) }
+        }
+    }
 
     impl Ring {
         pub fn push(&mut self, event: Arc<Event>) {
-            if self.0.len() == KEPT {
-                self.0.pop_front();
+            if self.events.len() == REMEMBERED {
+                self.events.pop_front();
             }
-            self.0.push_back(event);
+            self.events.push_back(event);
+            self.next += 1;
         }
         pub fn since(&self, t: Timestamp) -> Vec<Arc<Event>> {
-            self.0.iter().filter(|e| e.time >= t).cloned().collect()
+            self.events.iter().skip(self.events.len().saturating_sub(KEPT)).filter(|e| e.time >= t).cloned().collect()
+        }
+        pub fn after(&self, cursor: u64, limit: usize) -> Vec<(u64, Arc<Event>)> {
+            let first = self.next - self.events.len() as u64;
+            let old = usize::try_from(cursor.saturating_add(1).saturating_sub(first)).unwrap_or(usize::MAX);
+            (first..).zip(&self.events).skip(old).take(limit).map(|(place, event)| (place, event.clone())).collect()
         }
     }
 }
@@ -116,5 +139,26 @@ mod tests {
         bus.publish("image", "tag", "x", BTreeMap::new());
         assert_eq!(live.try_recv().unwrap().action, "tag");
         assert!(live.try_recv().is_err());
+    }
+
+    #[test]
+    fn plugins_go_on_from_a_place() {
+        let bus = Events::default();
+        let publish = |n: usize| (0..n).for_each(|i| bus.publish("container", "start", i.to_string(), BTreeMap::new()));
+        assert!(bus.after(0, 10).is_empty());
+        publish(3);
+        let all = bus.after(0, 10);
+        assert_eq!(all.iter().map(|(_, e)| e.id.as_str()).collect::<Vec<_>>(), ["0", "1", "2"]);
+        assert_eq!((all[1].0, all[2].0), (all[0].0 + 1, all[0].0 + 2));
+        assert_eq!(bus.after(all[1].0, 10), all[2..]);
+        assert_eq!(bus.after(0, 2), all[..2]);
+        assert!(bus.after(all[2].0, 10).is_empty() && bus.after(u64::MAX, 10).is_empty());
+        publish(2000);
+        let late = bus.after(all[2].0, usize::MAX);
+        assert_eq!(late.len(), REMEMBERED);
+        assert!(late[0].0 > all[2].0 + 1, "the first place tells that some are gone");
+        let later = Events::default();
+        later.publish("container", "start", "x", BTreeMap::new());
+        assert!(later.after(0, 1)[0].0 > bus.after(0, usize::MAX).last().unwrap().0);
     }
 }

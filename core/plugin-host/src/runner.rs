@@ -6,9 +6,11 @@ use crate::{
 };
 use async_trait::async_trait;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::{path::PathBuf, sync::Arc};
 use wharf_spi::{
     authz::Authorizer,
+    facts::EngineFacts,
     plugin::{Calls, Description, Health, HealthWatch, Package, PluginRunner, RunningPlugin, Series},
 };
 use wharf_types::{Error, Result, error::Context as _};
@@ -28,6 +30,12 @@ impl Runner {
     /// Keeps compiled code and what plugins store in `settings`' directories, and finds Docker's plugins through `discovery`.
     pub fn new(settings: wasm::Settings, discovery: Discovery, native: NativePlugins) -> Self {
         Self { settings, components: tokio::sync::OnceCell::new(), docker: Plugins::new(discovery, Timeouts::default(), native) }
+    }
+
+    /// Lets plugins look at the engine's objects and events, from now on.
+    pub fn observe(&self, facts: Arc<dyn EngineFacts>) {
+        // A second time changes nothing.
+        let _ = self.settings.facts.set(facts);
     }
 
     async fn components(&self) -> Result<&WasmHost> {
@@ -53,7 +61,8 @@ impl PluginRunner for Runner {
         let Package { name, component, digest, schema, settings, permissions, memory } = package;
         let wasm = read(component).await?;
         let host = self.components().await?;
-        let found = host.describe(wasm.clone()).await?.digest;
+        let digested = move || (format!("sha256:{}", hex::encode(Sha256::digest(&wasm))), wasm);
+        let (found, wasm) = tokio::task::spawn_blocking(digested).await.context("look at a component")?;
         if found != digest {
             return Err(Error::system(format!("the component of plugin {name} has changed: it is {found}, and was {digest}")));
         }
@@ -72,9 +81,15 @@ impl PluginRunner for Runner {
         Ok(Arc::new(DockerPlugin { name: wanted, plugins: self.docker.clone() }))
     }
 
-    async fn forget(&self, name: &str) -> Result<()> {
-        let (host, name) = (self.components().await?.clone(), name.to_owned());
-        tokio::task::spawn_blocking(move || host.remove_state(&name)).await.context("remove what a plugin stored")?
+    async fn remove(&self, name: &str) -> Result<()> {
+        let (host, root, name) = (self.components.get().cloned(), self.settings.state.clone(), name.to_owned());
+        let work = move || host.map_or_else(|| wasm::remove_stored(&root, &name), |host| host.remove(&name));
+        tokio::task::spawn_blocking(work).await.context("remove what a plugin stored")?
+    }
+
+    async fn retain(&self, digests: &[String]) -> Result<()> {
+        let (cache, digests) = (self.settings.cache.clone(), digests.to_vec());
+        tokio::task::spawn_blocking(move || wasm::retain(&cache, &digests)).await.context("remove compiled code")?
     }
 }
 

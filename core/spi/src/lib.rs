@@ -4,6 +4,7 @@
 //! Not here: any implementation. Start with [`authz`]; logging, volume, metrics and IPAM follow with their issues.
 
 pub mod authz;
+pub mod facts;
 pub mod plugin;
 
 use authz::{Authorizer, AuthzRequest, Object};

@@ -153,9 +153,18 @@ pub trait PluginRunner: Send + Sync {
     /// # Errors
     /// 404 when there is none.
     async fn connect(&self, name: &str) -> Result<Arc<dyn RunningPlugin>>;
-    /// Removes what a component that does not run stored under its name.
+    /// Removes what a plugin of this name stored. It does not run.
     ///
     /// # Errors
-    /// When it cannot be removed.
-    async fn forget(&self, name: &str) -> Result<()>;
+    /// 500 naming what cannot be removed.
+    async fn remove(&self, _name: &str) -> Result<()> {
+        Ok(())
+    }
+    /// Removes what was prepared for components, but for these digests. Nothing is being loaded.
+    ///
+    /// # Errors
+    /// 500 naming what cannot be removed.
+    async fn retain(&self, _digests: &[String]) -> Result<()> {
+        Ok(())
+    }
 }

@@ -16,9 +16,12 @@ use wharf_api_types::{
     container::{Config, HostConfig},
     inspect::{ContainerInspect, GraphDriver, HealthInspect, HealthLogEntry, StateInspect, WithOlder},
 };
-use wharf_engine::containers::{
-    ContainerSpec, ContainerState, ContainerView, HostPaths,
-    health::{Health, ProbeResult},
+use wharf_engine::{
+    Containers, Execs,
+    containers::{
+        ContainerSpec, ContainerState, ContainerView, HostPaths,
+        health::{Health, ProbeResult},
+    },
 };
 use wharf_spi::authz::Object;
 use wharf_types::{Result, Timestamp};
@@ -50,17 +53,23 @@ impl Endpoint for Inspect {
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let view = cx.containers.get(&input.id)?;
-        let mut inspect = shape(&view, &cx.containers.paths(&view), cx.containers.bridge_id(), input.api);
-        let (name, data) = cx.containers.graph_data(view.id());
-        inspect.graph_driver = Some(GraphDriver { data, name });
-        let execs = cx.execs.ids_of(view.id());
-        inspect.exec_ids = (!execs.is_empty()).then(|| execs.iter().map(ToString::to_string).collect());
+        let mut inspect = describe(&cx.containers, &cx.execs, &view, input.api);
         if input.size {
             let (own, all) = cx.containers.sizes(view.id()).await?;
             (inspect.size_rw, inspect.size_root_fs) = (Some(own.cast_signed()), Some(all.cast_signed()));
         }
         Ok(Json(inspect))
     }
+}
+
+/// Everything but sizes.
+pub fn describe(containers: &Containers, execs: &Execs, view: &ContainerView, version: ApiVersion) -> ContainerInspect {
+    let mut inspect = shape(view, &containers.paths(view), containers.bridge_id(), version);
+    let (name, data) = containers.graph_data(view.id());
+    inspect.graph_driver = Some(GraphDriver { data, name });
+    let execs = execs.ids_of(view.id());
+    inspect.exec_ids = (!execs.is_empty()).then(|| execs.iter().map(ToString::to_string).collect());
+    inspect
 }
 
 fn shape(view: &ContainerView, paths: &HostPaths, bridge: Option<&str>, version: ApiVersion) -> ContainerInspect {

@@ -17,7 +17,7 @@ use wharf_api_types::{
     image::{ImageInspect, ImageMetadata, OciPlatform, RootFs},
     inspect::GraphDriver,
 };
-use wharf_engine::images::Image;
+use wharf_engine::{Images, images::Image};
 use wharf_spi::authz::Object;
 use wharf_types::{Error, Result, Timestamp};
 
@@ -50,11 +50,16 @@ impl Endpoint for Inspect {
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let image = cx.images.get_for(&input.name, &platform::meant(&input.platform)?)?;
-        let mut inspect = shape(&image, input.api)?;
-        let (name, data) = cx.images.graph_data(&image);
-        inspect.graph_driver = Some(GraphDriver { data, name });
-        Ok(Json(inspect))
+        describe(&cx.images, &image, input.api).map(Json)
     }
+}
+
+/// With the place of its layers.
+pub fn describe(images: &Images, image: &Image, version: ApiVersion) -> Result<ImageInspect> {
+    let mut inspect = shape(image, version)?;
+    let (name, data) = images.graph_data(image);
+    inspect.graph_driver = Some(GraphDriver { data, name });
+    Ok(inspect)
 }
 
 fn shape(image: &Image, version: ApiVersion) -> Result<ImageInspect> {

@@ -38,6 +38,7 @@ impl Plugins {
         }
         self.0.table.store(Arc::new(table));
         self.0.chain.rebuild(&self.0.table.load()).await;
+        self.tidy().await;
     }
 
     /// Makes a plugin of an archive with `config.json` and `rootfs/`.
@@ -59,7 +60,8 @@ impl Plugins {
         let made = async {
             let (place, input) = (dir.clone(), SyncIoBridge::new(archive));
             let (content, config) = blocking(move || content::take(&place, input)).await?;
-            let description = self.describe(&dir.join(&content), &config).await?;
+            let described = self.describe(&dir.join(&content), &config).await;
+            let description = described.map_err(|e| e.context(format_args!("plugin {name:?}")))?;
             let settings = settings::initial(&config);
             let document = Document { reference, enabled: false, config, settings, description, content };
             self.commit(&id, &document).await?;
@@ -73,6 +75,7 @@ impl Plugins {
             }
             Err(e) => {
                 let _ = self.0.trash.remove(&dir);
+                self.tidy().await;
                 Err(e)
             }
         }
@@ -139,14 +142,22 @@ impl Plugins {
         if managed.document.enabled && !force {
             return Err(Error::conflict(format!("plugin {:?} is enabled", managed.name())));
         }
-        let (plugins, id) = (self.clone(), managed.id.clone());
-        blocking(move || plugins.0.documents.remove(&id)).await?;
+        // What it keeps goes first: a plugin of this name that comes later must not find it, whatever happens on the way.
         let running = managed.running.take();
-        self.publish(&managed.id, None).await;
+        managed.trouble = "it is being removed".to_owned();
+        self.publish(&managed.id, Some(managed.clone())).await;
         if let Some(running) = running {
             running.stop().await;
         }
-        self.forget(&managed).await;
+        let name = managed.document.reference.familiar_name();
+        let shared = |other: &Managed| other.id != managed.id && other.document.reference.familiar_name() == name;
+        if !self.0.table.load().values().any(shared) {
+            self.0.runner.remove(&name).await?;
+        }
+        let (plugins, id) = (self.clone(), managed.id.clone());
+        blocking(move || plugins.0.documents.remove(&id)).await?;
+        self.publish(&managed.id, None).await;
+        self.tidy().await;
         self.event("remove", &managed);
         Ok(managed.wire(false))
     }
@@ -210,6 +221,7 @@ impl Plugins {
             running.stop().await;
         }
         content::sweep(&self.dir(&old.id), &upgraded.0, &self.0.trash);
+        self.tidy().await;
         self.event("upgrade", &upgraded.1);
         Ok(())
     }
@@ -219,6 +231,15 @@ impl Plugins {
         let _changing = self.0.changing.lock().await;
         self.0.chain.name(names, monitor);
         self.0.chain.rebuild(&self.0.table.load()).await;
+    }
+
+    /// Lets the runner forget components that no plugin has.
+    async fn tidy(&self) {
+        let table = self.0.table.load_full();
+        let digests: Vec<_> = table.values().filter_map(|m| m.document.description.as_ref()).map(|d| d.digest.clone()).collect();
+        if let Err(e) = self.0.runner.retain(&digests).await {
+            tracing::warn!(error = %e, "what was prepared for removed plugins stays");
+        }
     }
 
     pub(super) async fn describe(&self, content: &Path, config: &PluginConfig) -> Result<Option<Description>> {
@@ -257,22 +278,12 @@ impl Plugins {
             permissions: settings::permissions(&managed.document.config, own),
             memory: managed.document.config.wharf.memory,
         };
+        // Another version of the engine has to prepare it anew. That has a limit of its own, and is no slow start.
+        self.0.runner.describe(package.component.clone()).await.map_err(|e| e.context(format_args!("plugin {name:?}")))?;
         let started = tokio::time::timeout(patience, self.0.runner.load(package)).await;
         let running = started.map_err(|_| Error::system(format!("plugin {name:?} did not start within {} s", patience.as_secs())))??;
         running.watch(told(self.0.events.clone(), managed.id.clone(), name));
         Ok(running)
-    }
-
-    /// Removes what a component stored, unless it is another one's, too: plugins that differ in their tags only are versions of one.
-    async fn forget(&self, managed: &Managed) {
-        let name = managed.document.reference.familiar_name();
-        let shared = self.0.table.load().values().any(|m| m.is_component() && m.document.reference.familiar_name() == name);
-        if managed.is_component()
-            && !shared
-            && let Err(e) = self.0.runner.forget(&name).await
-        {
-            tracing::warn!(plugin = managed.name(), error = %e, "what it stored is left");
-        }
     }
 
     fn refuse_in_use(&self, managed: &Managed, force: bool) -> Result<()> {

@@ -12,6 +12,8 @@ mod lifecycle;
 mod placed;
 mod privileges;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use crate::Events;
 use arc_swap::ArcSwap;

@@ -19,6 +19,11 @@ pub mod every {
                 import wharf:host/files@0.1.0;
                 import wharf:host/metrics@0.1.0;
                 import wharf:host/timers@0.1.0;
+                import wharf:host/secrets@0.1.0;
+                import wharf:host/http@0.1.0;
+                import wharf:host/sockets@0.1.0;
+                import wharf:host/objects@0.1.0;
+                import wharf:host/events@0.1.0;
                 export wharf:plugin/lifecycle@0.1.0;
             }",
         world: "wharf:engine/every",
@@ -27,6 +32,14 @@ pub mod every {
             "wharf:host/state": async,
             "wharf:host/files": async,
             "wharf:host/timers": async,
+            "wharf:host/secrets": async | trappable,
+            "wharf:host/http": async | trappable,
+            "wharf:host/sockets": async | trappable,
+            "wharf:host/objects": async,
+        },
+        with: {
+            "wharf:host/secrets.secret": crate::wasm::secrets::Secret,
+            "wharf:host/sockets.connection": crate::wasm::host::sockets::Connection,
         },
         exports: { default: async },
     });

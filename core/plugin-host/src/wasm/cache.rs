@@ -9,11 +9,12 @@ use std::{
     fs::File,
     hash::{DefaultHasher, Hash, Hasher},
     io::Read,
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 use wasmtime::{Engine, component::Component};
-use wharf_store::{Durability, write_atomic};
-use wharf_types::{Error, Result, error::Context};
+use wharf_types::{Result, error::Context};
 
 const SUM: usize = 32;
 
@@ -39,39 +40,70 @@ impl Cache {
         Ok(cache)
     }
 
-    /// The component and the digest of its bytes (`sha256:…`), compiled when it is not here.
-    pub fn component(&self, engine: &Engine, wasm: &[u8]) -> Result<(Component, String)> {
-        let digest = hex::encode(Sha256::digest(wasm));
-        let path = self.path(&digest);
-        let named = format!("sha256:{digest}");
-        match load(engine, &path) {
-            Ok(Some(component)) => return Ok((component, named)),
-            Ok(None) => {}
-            Err(reason) => tracing::warn!(file = %path.display(), reason, "compiled plugin is broken and made again"),
-        }
-        let mut code =
-            engine.precompile_component(wasm).map_err(|e| Error::invalid(format!("not a component that can run here: {e:#}")))?;
-        let sum = Sha256::digest(&code);
-        code.extend_from_slice(&sum);
-        write_atomic(&path, &code, Durability::Synced)?;
-        match load(engine, &path) {
-            Ok(Some(component)) => Ok((component, named)),
-            Ok(None) => Err(Error::system(format!("{} vanished", path.display()))),
-            Err(reason) => Err(Error::system(format!("{}: {reason}", path.display()))),
-        }
+    /// The component with this digest, when its code is here and as it was made.
+    pub fn find(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        let path = self.path(digest);
+        load(engine, &path).unwrap_or_else(|reason| {
+            tracing::warn!(file = %path.display(), reason, "compiled plugin is broken and made again");
+            None
+        })
     }
 
-    /// Removes a component's code.
-    pub fn remove(&self, digest: &str) -> Result<()> {
-        let path = self.path(digest.strip_prefix("sha256:").unwrap_or(digest));
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(format_args!("remove {}", path.display())),
-            _ => Ok(()),
-        }
+    /// A file for code that is to be made.
+    pub fn begin(&self, digest: &str) -> Result<(Unfinished, File)> {
+        static COUNTER: AtomicU64 = AtomicU64::new(0);
+        let n = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let unfinished = Unfinished { path: self.dir.join(format!(".{digest}.{n}.tmp")), target: self.path(digest) };
+        let file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished.path);
+        let file = file.context(format_args!("create {}", unfinished.path.display()))?;
+        Ok((unfinished, file))
     }
 
     fn path(&self, digest: &str) -> PathBuf {
         self.dir.join(format!("{digest}{}", self.suffix))
+    }
+}
+
+/// Removes the code of all components but these (`sha256:…`). Blocks.
+///
+/// # Errors
+/// When the directory cannot be read, or a file not be removed.
+pub(crate) fn retain(dir: &Path, digests: &[String]) -> Result<()> {
+    let keep: Vec<&str> = digests.iter().filter_map(|digest| digest.strip_prefix("sha256:")).collect();
+    let entries = match std::fs::read_dir(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.context(format_args!("read {}", dir.display()))?,
+    };
+    for entry in entries {
+        let entry = entry.context(format_args!("read {}", dir.display()))?;
+        if !entry.file_name().to_str().is_some_and(|name| keep.iter().any(|digest| name.starts_with(digest))) {
+            std::fs::remove_file(entry.path()).context(format_args!("remove {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// A file that is being written. Dropped, it is removed; one that a dead process left is removed by [`Cache::open`] and [`retain`].
+pub(super) struct Unfinished {
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl Unfinished {
+    /// It is whole: from now on it is found. Blocks until it is on disk.
+    pub fn finish(self) -> Result<()> {
+        let durable = || {
+            File::open(&self.path)?.sync_all()?;
+            std::fs::rename(&self.path, &self.target)?;
+            wharf_store::sync_dir(self.target.parent().unwrap_or(Path::new("/")))
+        };
+        durable().context(format_args!("write {}", self.target.display()))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
     }
 }
 
@@ -87,29 +119,51 @@ fn load(engine: &Engine, path: &Path) -> std::result::Result<Option<Component>, 
     if !meta.is_file() || !private::own(&meta) {
         return Err("others can write it".to_owned());
     }
-    let mut whole = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0));
-    file.read_to_end(&mut whole).map_err(|e| e.to_string())?;
-    match whole.split_last_chunk::<SUM>() {
-        Some((code, sum)) if *Sha256::digest(code) == *sum => {}
-        _ => return Err("its checksum is wrong".to_owned()),
+    if !sum_is_right(&mut file, meta.len()).map_err(|e| e.to_string())? {
+        return Err("its checksum is wrong".to_owned());
     }
     sys::map_code(engine, path).map(Some).map_err(|e| format!("{e:#}"))
+}
+
+/// Reads in small pieces: code has many MiB.
+fn sum_is_right(file: &mut File, length: u64) -> std::io::Result<bool> {
+    let Some(mut left) = length.checked_sub(SUM as u64) else { return Ok(false) };
+    let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 64 << 10]);
+    while left > 0 {
+        let piece = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let Some(piece) = buffer.get_mut(..piece) else { return Ok(false) };
+        file.read_exact(piece)?;
+        hasher.update(&*piece);
+        left -= piece.len() as u64;
+    }
+    let mut sum = [0; SUM];
+    file.read_exact(&mut sum)?;
+    Ok(*hasher.finalize() == sum)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use crate::wasm::Compiler;
+    use std::os::unix::fs::PermissionsExt as _;
 
-    #[test]
-    fn broken_foreign_and_old_files_are_made_again() {
+    #[tokio::test]
+    async fn broken_foreign_and_old_files_are_not_found() {
         let tmp = tempfile::tempdir().unwrap();
         let dir = tmp.path().join("cache");
         let engine = Engine::default();
         let cache = Cache::open(&dir, &engine).unwrap();
+        let names = || std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>();
         let wasm = wat::parse_str("(component)").unwrap();
-        let (_, digest) = cache.component(&engine, &wasm).unwrap();
-        let path = cache.path(digest.strip_prefix("sha256:").unwrap());
+        let digest = "0123";
+        assert!(cache.find(&engine, digest).is_none());
+        let (unfinished, code) = cache.begin(digest).unwrap();
+        Compiler::Here.compile(&engine, wasm, code).await.unwrap();
+        assert!(cache.find(&engine, digest).is_none(), "not before it is whole");
+        unfinished.finish().unwrap();
+        assert!(cache.find(&engine, digest).is_some());
+        assert_eq!(names().len(), 1);
+        let path = cache.path(digest);
         let good = std::fs::read(&path).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
@@ -118,18 +172,24 @@ mod tests {
         for bad in [flipped, good[..good.len() / 2].to_vec(), Vec::new()] {
             std::fs::write(&path, &bad).unwrap();
             assert!(load(&engine, &path).is_err());
-            cache.component(&engine, &wasm).unwrap();
-            assert_eq!(std::fs::read(&path).unwrap(), good);
+            assert!(cache.find(&engine, digest).is_none());
         }
+        std::fs::write(&path, &good).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).unwrap();
         assert!(load(&engine, &path).unwrap_err().contains("others"));
-        cache.component(&engine, &wasm).unwrap();
-        assert!(load(&engine, &path).unwrap().is_some());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
 
-        std::fs::write(dir.join("old-0123.code"), b"").unwrap();
+        // What a dead process, and another version of the engine, left.
+        std::mem::forget(cache.begin(digest).unwrap().0);
+        std::fs::write(dir.join("0123-old.code"), b"").unwrap();
+        assert_eq!(names().len(), 3);
         let cache = Cache::open(&dir, &engine).unwrap();
-        assert!(!dir.join("old-0123.code").exists() && path.exists());
-        cache.remove(&digest).unwrap();
-        assert!(!path.exists());
+        assert!(names().len() == 1 && path.exists());
+        drop(cache.begin(digest).unwrap());
+        assert_eq!(names().len(), 1);
+        retain(&dir, &["sha256:0123".to_owned()]).unwrap();
+        assert!(path.exists());
+        retain(&dir, &["sha256:4567".to_owned()]).unwrap();
+        assert!(names().is_empty());
     }
 }

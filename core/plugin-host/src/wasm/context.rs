@@ -1,17 +1,31 @@
 //! What an instance has of the host: shared by all of a plugin, by those of one generation, and its own.
 
 use super::{
-    failure::Failure, files::Files, journal::Journal, package::Package, permission, policy::Bounds, series::Registry, state,
-    statistics::Statistics, stored::Stored, supervise::Supervisor, timers::Timers,
+    egress::Network,
+    failure::Failure,
+    files::Files,
+    grant::Grants,
+    journal::Journal,
+    package::{Facts, Package},
+    permission,
+    policy::Bounds,
+    secrets::Secrets,
+    series::Registry,
+    state,
+    statistics::Statistics,
+    stored::Stored,
+    supervise::Supervisor,
+    timers::Timers,
 };
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Instant,
 };
-use wasmtime::ResourceLimiter;
+use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wharf_types::Result;
 
 /// Of a plugin as long as it is loaded.
@@ -29,11 +43,23 @@ pub(super) struct Shared {
     /// With permission only, as what follows.
     pub state: Option<Arc<state::Store>>,
     pub timers: Option<Arc<Timers>>,
+    pub grants: Grants,
+    pub secrets: Secrets,
+    pub around: Around,
+}
+
+/// What all plugins have in common.
+#[derive(Clone)]
+pub(super) struct Around {
+    pub stored: Arc<Stored>,
+    pub secrets: PathBuf,
+    pub network: Arc<Network>,
+    pub facts: Facts,
 }
 
 impl Shared {
     /// Opens what the plugin stored. Blocks.
-    pub fn open(package: &Package, bounds: Bounds, stored: &Stored) -> Result<Self> {
+    pub fn open(package: &Package, bounds: Bounds, around: &Around) -> Result<Self> {
         let granted = |what| permission::granted(what, &package.grants);
         Ok(Self {
             name: package.name.clone(),
@@ -44,8 +70,11 @@ impl Shared {
             series: Registry::default(),
             memory: Arc::default(),
             loaded: Instant::now(),
-            state: granted("state").then(|| stored.state(&package.name, bounds.state)).transpose()?,
-            timers: granted("timers").then(|| stored.timers(&package.name)).transpose()?,
+            state: granted("state").then(|| around.stored.state(&package.name, bounds.state)).transpose()?,
+            timers: granted("timers").then(|| around.stored.timers(&package.name)).transpose()?,
+            grants: package.grants.clone(),
+            secrets: Secrets::of(&around.secrets, &package.name)?,
+            around: around.clone(),
         })
     }
 }
@@ -63,7 +92,12 @@ pub(super) struct Cx {
     pub generation: Arc<Generation>,
     pub deadline: Instant,
     pub budget: Budget,
+    /// Secrets and connections in the plugin's hands.
+    pub handles: ResourceTable,
 }
+
+/// Secrets and connections that one instance holds at once.
+pub(super) const HANDLES: usize = 64;
 
 /// Counts memory. A plugin that wants more than it may have is ended, since its own message for that would be any panic's.
 pub(super) struct Budget {

@@ -52,7 +52,7 @@ impl Description {
         // An interface of types alone (`wharf:authz/types`) gives nothing to a plugin.
         let functions = |item: &ComponentItem| match item {
             ComponentItem::ComponentInstance(instance) => {
-                instance.exports(engine).any(|(_, item)| !matches!(item.ty, ComponentItem::Type(_)))
+                instance.exports(engine).any(|(_, item)| !matches!(item.ty, ComponentItem::Type(_) | ComponentItem::Resource(_)))
             }
             _ => true,
         };

@@ -2,11 +2,14 @@
 
 use super::{
     cache::Cache,
+    context::Around,
     describe::Description,
+    egress::Network,
     package::{Package, Settings},
     plugin::Plugin,
     stored::Stored,
 };
+use sha2::{Digest, Sha256};
 use std::{sync::Arc, thread, time::Duration};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Component};
 use wharf_types::{Error, Result, error::Context};
@@ -24,7 +27,9 @@ struct Inner {
     engine: Engine,
     cache: Cache,
     settings: Settings,
-    stored: Arc<Stored>,
+    around: Around,
+    /// Held while something is compiled: one at a time, since each takes memory.
+    compiling: tokio::sync::Mutex<()>,
 }
 
 impl WasmHost {
@@ -34,12 +39,22 @@ impl WasmHost {
     /// [`wharf_types::ErrorKind::System`] when a directory cannot be made or is not the engine's own, or when the address space for
     /// instances cannot be reserved.
     pub fn new(settings: Settings) -> Result<Self> {
-        let engine = Engine::new(&config()).map_err(|e| Error::system(format!("start the engine of WebAssembly plugins: {e:#}")))?;
-        super::private::directory(&settings.state)?;
+        let network = Network::new(settings.networks.clone());
+        Self::with(settings, network)
+    }
+
+    pub(super) fn with(settings: Settings, network: Network) -> Result<Self> {
+        let engine = start(&config())?;
+        let stored = Stored::open(&settings.state)?;
+        let around = Around {
+            stored: Arc::new(stored),
+            secrets: settings.secrets.clone(),
+            network: Arc::new(network),
+            facts: Arc::clone(&settings.facts),
+        };
         let cache = Cache::open(&settings.cache, &engine)?;
         tick(&engine)?;
-        let stored = Arc::new(Stored::new(settings.state.clone()));
-        Ok(Self(Arc::new(Inner { engine, cache, settings, stored })))
+        Ok(Self(Arc::new(Inner { engine, cache, settings, around, compiling: tokio::sync::Mutex::default() })))
     }
 
     /// Compiles a component, unless it is in the cache, and looks at what it exports and imports. Nothing of it runs.
@@ -58,34 +73,52 @@ impl WasmHost {
     /// [`wharf_types::ErrorKind::Forbidden`] naming the permissions that are missing,
     /// [`wharf_types::ErrorKind::NotImplemented`] for what this version does not have, and what the start of the plugin answers.
     pub async fn load(&self, mut package: Package) -> Result<Plugin> {
-        let (component, digest) = self.compile(std::mem::take(&mut package.wasm)).await?;
-        Plugin::start(&component, Description::of(&component, digest), package, self.0.stored.clone()).await
+        let compiled = self.compile(std::mem::take(&mut package.wasm)).await;
+        let (component, digest) = compiled.map_err(|e| e.context(format_args!("plugin \"{}\"", package.name)))?;
+        Plugin::start(&component, Description::of(&component, digest), package, &self.0.around).await
     }
 
-    /// Removes the compiled code of a component that is not needed any more.
-    ///
-    /// # Errors
-    /// [`wharf_types::ErrorKind::System`] naming the file.
-    pub fn forget(&self, digest: &str) -> Result<()> {
-        self.0.cache.remove(digest)
-    }
-
-    /// Removes what a plugin stored: its state and its timers. It must not be loaded.
+    /// Removes what a plugin of this name stored: its state and its timers. None is loaded. Blocks.
     ///
     /// # Errors
     /// [`wharf_types::ErrorKind::System`] naming the directory.
-    pub fn remove_state(&self, name: &str) -> Result<()> {
-        let path = super::private::path_of(&self.0.settings.state, name)?;
-        match std::fs::remove_dir_all(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(format_args!("remove {}", path.display())),
-            _ => Ok(()),
-        }
+    pub fn remove(&self, plugin: &str) -> Result<()> {
+        self.0.around.stored.remove(plugin)
     }
 
     async fn compile(&self, wasm: Vec<u8>) -> Result<(Component, String)> {
-        let inner = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || inner.cache.component(&inner.engine, &wasm)).await.context("compile a plugin")?
+        let digested = move || (hex::encode(Sha256::digest(&wasm)), wasm);
+        let (digest, wasm) = tokio::task::spawn_blocking(digested).await.context("look at a component")?;
+        let named = format!("sha256:{digest}");
+        if let Some(component) = self.cached(&digest).await? {
+            return Ok((component, named));
+        }
+        let _compiling = self.0.compiling.lock().await;
+        if let Some(component) = self.cached(&digest).await? {
+            return Ok((component, named));
+        }
+        let (inner, wanted) = (Arc::clone(&self.0), digest.clone());
+        let begun = tokio::task::spawn_blocking(move || inner.cache.begin(&wanted)).await;
+        let (unfinished, code) = begun.context("make room for the code of a component")??;
+        self.0.settings.compiler.compile(&self.0.engine, wasm, code).await?;
+        tokio::task::spawn_blocking(move || unfinished.finish()).await.context("keep the code of a component")??;
+        let made = self.cached(&digest).await?;
+        made.map(|component| (component, named)).ok_or_else(|| Error::system("the compiled component cannot be used"))
     }
+
+    async fn cached(&self, digest: &str) -> Result<Option<Component>> {
+        let (inner, digest) = (Arc::clone(&self.0), digest.to_owned());
+        tokio::task::spawn_blocking(move || inner.cache.find(&inner.engine, &digest)).await.context("load a component")
+    }
+}
+
+fn start(config: &Config) -> Result<Engine> {
+    Engine::new(config).map_err(|e| Error::system(format!("start the engine of WebAssembly plugins: {e:#}")))
+}
+
+/// An engine whose code fits [`WasmHost`]'s. Nothing runs in it, so it has no place for instances.
+pub(super) fn compiling() -> Result<Engine> {
+    start(config().allocation_strategy(InstanceAllocationStrategy::OnDemand))
 }
 
 fn config() -> Config {

@@ -84,6 +84,9 @@ impl FromStr for Grant {
             Ok::<_, Error>((host_name(host).ok_or_else(|| invalid("the host is not a name or an address"))?, port))
         };
         Ok(match what {
+            "secret" | "reveal" if !is_file_name(which) => {
+                return Err(invalid("a secret is named by letters, digits, \"-\", \"_\" and \".\""));
+            }
             "secret" => Self::Secret(which.to_owned()),
             "reveal" => Self::Reveal(which.to_owned()),
             "files" => Self::Files(path()?),
@@ -101,6 +104,11 @@ impl FromStr for Grant {
             _ => return Err(invalid("there is none of that name")),
         })
     }
+}
+
+/// Secrets are files of their names.
+fn is_file_name(text: &str) -> bool {
+    text.len() <= 128 && !text.starts_with('.') && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_'))
 }
 
 /// A name in lower case, an IPv4 address, or an IPv6 address in brackets; nothing else.
@@ -202,6 +210,9 @@ mod tests {
             "state:1",
             "secret",
             "secret:",
+            "secret:../x",
+            "secret:a/b",
+            "reveal:.",
             "files:etc",
             "files:/a/../b",
             "http:h:0",

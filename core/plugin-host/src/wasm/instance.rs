@@ -2,7 +2,7 @@
 
 use super::{
     bindings::lifecycle,
-    context::{Budget, Cx, Generation, Shared},
+    context::{Budget, Cx, Generation, HANDLES, Shared},
     failure::Failure,
     grant::Grants,
     host,
@@ -14,7 +14,7 @@ use std::{
 };
 use wasmtime::{
     Store, UpdateDeadline,
-    component::{Component, Instance as Raw, InstancePre, Linker},
+    component::{Component, Instance as Raw, InstancePre, Linker, ResourceTable},
 };
 use wharf_types::{Error, Result};
 
@@ -74,7 +74,9 @@ impl Instance {
     /// Makes one. Nothing but the initialisation of its memory has run then.
     pub async fn new(template: &Template, shared: &Arc<Shared>, generation: &Arc<Generation>) -> Result<Self, Failure> {
         let budget = Budget::new(shared.bounds.memory, Arc::clone(&shared.memory));
-        let cx = Cx { shared: Arc::clone(shared), generation: Arc::clone(generation), deadline: Instant::now(), budget };
+        let mut handles = ResourceTable::new();
+        handles.set_max_capacity(HANDLES);
+        let cx = Cx { shared: Arc::clone(shared), generation: Arc::clone(generation), deadline: Instant::now(), budget, handles };
         let mut store = Store::new(template.pre.engine(), cx);
         store.limiter(|cx| &mut cx.budget);
         // Every tick, running code lets others run, and sees whether its time is over.
@@ -87,7 +89,7 @@ impl Instance {
             }
         });
         arm(&mut store, shared.bounds.deadline);
-        let raw = within(shared.bounds.deadline, template.pre.instantiate_async(&mut store)).await?;
+        let raw = within(shared, shared.bounds.deadline, template.pre.instantiate_async(&mut store)).await?;
         let lifecycle = template.lifecycle.load(&mut store, &raw)?;
         Ok(Self { store, raw, lifecycle })
     }
@@ -126,7 +128,7 @@ pub(super) async fn call<R>(
     call: impl Future<Output = wasmtime::Result<Result<R, String>>>,
 ) -> Result<R, NoResult> {
     let began = Instant::now();
-    let outcome = within(limit, call).await;
+    let outcome = within(shared, limit, call).await;
     let counted = match &outcome {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(None),
@@ -136,10 +138,10 @@ pub(super) async fn call<R>(
     outcome.map_err(NoResult::Failed)?.map_err(NoResult::Answered)
 }
 
-/// The running code looks at its time itself; this ends it while it waits for the host.
-async fn within<R>(limit: Duration, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
-    match tokio::time::timeout(limit, call).await {
+/// The running code looks at its time itself; this ends it while it waits for the host. `left` is what is left of its deadline.
+async fn within<R>(shared: &Shared, left: Duration, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
+    match tokio::time::timeout(left, call).await {
         Ok(outcome) => outcome.map_err(Failure::from),
-        Err(_) => Err(Failure::Deadline(limit)),
+        Err(_) => Err(Failure::Deadline(shared.bounds.deadline)),
     }
 }

@@ -1,7 +1,8 @@
 //! WebAssembly components: a sandbox for plugins.
 //!
-//! [`WasmHost`] compiles components (`engine`, `cache`) and loads them as [`Plugin`]s. What one may do is decided before it runs:
-//! its imports are compared with its [`Grants`] (`permission`), and what was not granted is not linked (`host`). How it is run is
+//! [`WasmHost`] compiles components (`engine`, `compile`, `cache`) and loads them as [`Plugin`]s. What one may do is decided before it runs:
+//! its imports are compared with its [`Grants`] (`permission`), and what was not granted is not linked (`host`); what it
+//! may connect to is decided again for every connection (`egress`). How it is run is
 //! decided by one table ([`policy`]): every call has a deadline, every instance a limit of memory (`instance`), calls go to warm
 //! instances (`pool`), and a plugin that fails again and again is left alone for a while (`supervise`). `authz` makes it what the
 //! rest of the engine knows.
@@ -11,9 +12,12 @@
 mod authz;
 mod bindings;
 mod cache;
+mod compile;
 mod context;
 mod describe;
+mod egress;
 mod engine;
+mod exchange;
 mod failure;
 mod files;
 mod grant;
@@ -27,6 +31,7 @@ mod plugin;
 pub mod policy;
 mod pool;
 mod private;
+mod secrets;
 mod series;
 mod state;
 mod statistics;
@@ -34,14 +39,18 @@ mod stored;
 mod supervise;
 mod sys;
 mod timers;
+mod tls;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cache::retain;
+pub use compile::{CompileLimits, Compiler, compile_component};
 pub use describe::Description;
 pub use engine::WasmHost;
 pub use grant::{Grant, Grants, OBJECTS};
-pub use package::{Package, Settings};
+pub use package::{Facts, Package, Settings};
 pub use plugin::Plugin;
 pub use policy::Limits;
 pub use wharf_spi::plugin::{Number, PluginKind as Kind, Series};
+pub(crate) use stored::remove as remove_stored;

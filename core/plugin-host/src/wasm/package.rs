@@ -1,17 +1,47 @@
 //! What is loaded, and with which settings.
 
-use super::{grant::Grants, policy::Limits};
+use super::{compile::Compiler, grant::Grants, policy::Limits};
+use ipnet::IpNet;
 use serde_json::{Map, Value};
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+use wharf_spi::facts::EngineFacts;
 use wharf_types::{Error, Result};
 
-/// Where the host keeps things. Both are made when they are not there, and only the engine may write them.
-#[derive(Clone, Debug)]
+/// What the host is made of. The directories are made when they are not there, and only the engine may write them.
+#[derive(Clone)]
 pub struct Settings {
     /// Compiled code; may be removed while no engine runs.
     pub cache: PathBuf,
     /// What plugins store.
     pub state: PathBuf,
+    /// The operator's secrets, as files `PLUGIN/NAME`; it need not be there.
+    pub secrets: PathBuf,
+    /// Where components are compiled.
+    pub compiler: Compiler,
+    /// Networks of containers, which a plugin reaches only by an address that was granted to it.
+    pub networks: Vec<IpNet>,
+    /// What plugins may look at, once it is there.
+    pub facts: Facts,
+}
+
+/// Set when the engine has come so far. Until then there are no objects and no events.
+pub type Facts = Arc<OnceLock<Arc<dyn EngineFacts>>>;
+
+impl Settings {
+    /// Without secrets, networks and facts; components are compiled in this process.
+    pub fn new(cache: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
+        Self {
+            cache: cache.into(),
+            state: state.into(),
+            secrets: PathBuf::from("/nonexistent"),
+            compiler: Compiler::Here,
+            networks: Vec::new(),
+            facts: Facts::default(),
+        }
+    }
 }
 
 /// A plugin as it is to be loaded.

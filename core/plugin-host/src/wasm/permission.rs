@@ -12,25 +12,23 @@ pub(super) struct Interface {
     pub name: &'static str,
     /// As shown to an operator; none for what everybody has.
     pub permission: Option<&'static str>,
-    /// Whether this version of the engine has it.
-    pub available: bool,
 }
 
 #[rustfmt::skip]
 const INTERFACES: [Interface; 13] = [
-    Interface { name: "config",  permission: None,                  available: true },
-    Interface { name: "log",     permission: None,                  available: true },
-    Interface { name: "clock",   permission: None,                  available: true },
-    Interface { name: "random",  permission: None,                  available: true },
-    Interface { name: "state",   permission: Some("state"),         available: true },
-    Interface { name: "files",   permission: Some("files:PATH"),    available: true },
-    Interface { name: "metrics", permission: Some("metrics"),       available: true },
-    Interface { name: "timers",  permission: Some("timers"),        available: true },
-    Interface { name: "secrets", permission: Some("secret:NAME"),   available: false },
-    Interface { name: "http",    permission: Some("http:HOST"),     available: false },
-    Interface { name: "sockets", permission: Some("tcp:HOST:PORT"), available: false },
-    Interface { name: "objects", permission: Some("objects:KIND"),  available: false },
-    Interface { name: "events",  permission: Some("events"),        available: false },
+    Interface { name: "config",  permission: None },
+    Interface { name: "log",     permission: None },
+    Interface { name: "clock",   permission: None },
+    Interface { name: "random",  permission: None },
+    Interface { name: "state",   permission: Some("state") },
+    Interface { name: "files",   permission: Some("files:PATH") },
+    Interface { name: "metrics", permission: Some("metrics") },
+    Interface { name: "timers",  permission: Some("timers") },
+    Interface { name: "secrets", permission: Some("secret:NAME") },
+    Interface { name: "http",    permission: Some("http:HOST") },
+    Interface { name: "sockets", permission: Some("tcp:HOST:PORT") },
+    Interface { name: "objects", permission: Some("objects:KIND") },
+    Interface { name: "events",  permission: Some("events") },
 ];
 
 /// The row of an import, when it is one that this engine knows.
@@ -66,19 +64,12 @@ pub(super) fn check(plugin: &str, description: &Description, grants: &Grants) ->
     if !unknown.is_empty() {
         return Err(Error::invalid(format!("plugin \"{plugin}\" imports what this engine does not offer: {}", names(unknown))));
     }
-    let available = |name: &str| INTERFACES.iter().any(|row| row.name == name && row.available);
+    let available = |name: &str| INTERFACES.iter().any(|row| row.name == name);
     let early: Vec<String> = grants.iter().filter(|grant| !available(interface_of(grant))).map(ToString::to_string).collect();
     if !early.is_empty() {
         return Err(Error::not_implemented(format!("permissions not available in this version of the engine: {}", names(early))));
     }
     let rows = || description.imports.iter().filter_map(|import| interface(import));
-    let early: Vec<String> = rows().filter(|row| !row.available).map(|row| format!("wharf:host/{}", row.name)).collect();
-    if !early.is_empty() {
-        return Err(Error::not_implemented(format!(
-            "plugin \"{plugin}\" imports what is not available in this version of the engine: {}",
-            names(early)
-        )));
-    }
     let missing: Vec<String> =
         rows().filter(|row| !granted(row.name, grants)).filter_map(|row| row.permission.map(str::to_owned)).collect();
     if !missing.is_empty() {
@@ -114,9 +105,9 @@ mod tests {
             let (kind, text) = outcome(&[import], "state").unwrap_err();
             assert!(kind == ErrorKind::InvalidParameter && text.ends_with(import), "{text}");
         }
-        let (kind, text) = outcome(&["wharf:host/http@0.1.0"], "http:h").unwrap_err();
-        assert!(kind == ErrorKind::NotImplemented && text.contains("http:h"), "{text}");
-        let (kind, _) = outcome(&["wharf:host/events@0.1.0"], "").unwrap_err();
-        assert_eq!(kind, ErrorKind::NotImplemented);
+        let (kind, text) = outcome(&["wharf:host/http@0.1.0"], "http:h mount:nfs").unwrap_err();
+        assert!(kind == ErrorKind::NotImplemented && text.ends_with("mount:nfs"), "{text}");
+        let (kind, text) = outcome(&["wharf:host/events@0.1.0"], "").unwrap_err();
+        assert!(kind == ErrorKind::Forbidden && text.ends_with("events"), "{text}");
     }
 }

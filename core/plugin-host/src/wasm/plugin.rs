@@ -1,7 +1,7 @@
 //! A loaded plugin.
 
 use super::{
-    context::{Generation, Shared},
+    context::{Around, Generation, Shared},
     describe::{Description, noun},
     files::Files,
     grant::Grants,
@@ -11,7 +11,6 @@ use super::{
     package::{Package, Schema},
     permission,
     pool::Pool,
-    stored::Stored,
 };
 use serde_json::Value;
 use std::{
@@ -43,7 +42,7 @@ pub(super) struct Inner {
 }
 
 impl Plugin {
-    pub(super) async fn start(component: &Component, description: Description, package: Package, stored: Arc<Stored>) -> Result<Self> {
+    pub(super) async fn start(component: &Component, description: Description, package: Package, around: &Around) -> Result<Self> {
         let name = package.name.clone();
         let named = |e: Error| e.context(format_args!("plugin \"{name}\""));
         if description.kinds.is_empty() || !description.lifecycle {
@@ -63,9 +62,9 @@ impl Plugin {
         let schema = Schema::new(package.schema.clone()).map_err(named)?;
         let generation =
             Generation { settings: schema.settings(&package.settings).map_err(named)?, files: Arc::new(Files::new(&package.grants)) };
-        let opened = package.clone();
+        let (around, opened) = (around.clone(), package.clone());
         let shared =
-            tokio::task::spawn_blocking(move || Shared::open(&opened, bounds, &stored)).await.context("open the state of a plugin")?;
+            tokio::task::spawn_blocking(move || Shared::open(&opened, bounds, &around)).await.context("open the state of a plugin")?;
         let shared = Arc::new(shared.map_err(named)?);
         let watched = Mutex::new(Arc::clone(&generation.files));
         let pool = Pool::new(template, Arc::clone(&shared), Arc::new(generation)).await.map_err(named)?;

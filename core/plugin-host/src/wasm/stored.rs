@@ -1,5 +1,4 @@
-//! What plugins store, opened once for all that are loaded under one name: while a plugin is replaced, its old and its new version run
-//! side by side, and neither may write over what the other has written.
+//! What plugins store, by name: opened once, however many of a name are loaded at the same moment, as in an upgrade.
 
 use super::{private, state::Store, timers::Timers};
 use std::{
@@ -7,73 +6,90 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
-use wharf_types::Result;
+use wharf_types::{Result, error::Context};
 
-/// Everything that is open below one directory.
 pub(super) struct Stored {
     root: PathBuf,
-    open: Mutex<BTreeMap<String, Open>>,
+    opened: Mutex<Opened>,
 }
 
 #[derive(Default)]
-struct Open {
-    state: Weak<Store>,
-    timers: Weak<Timers>,
+struct Opened {
+    state: BTreeMap<PathBuf, Weak<Store>>,
+    timers: BTreeMap<PathBuf, Weak<Timers>>,
 }
 
 impl Stored {
-    pub fn new(root: PathBuf) -> Self {
-        Self { root, open: Mutex::default() }
+    pub fn open(root: &Path) -> Result<Self> {
+        private::directory(root)?;
+        Ok(Self { root: root.to_owned(), opened: Mutex::default() })
     }
 
-    /// The directory of a plugin, made if it was not there.
-    fn dir(&self, name: &str) -> Result<PathBuf> {
-        let dir = private::path_of(&self.root, name)?;
-        private::directory(&dir)?;
-        Ok(dir)
+    /// A plugin's keys and values; the quota is that of the first who asks. Blocks.
+    pub fn state(&self, plugin: &str, quota: u64) -> Result<Arc<Store>> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        shared(&mut opened.state, private::path_of(&self.root, plugin)?, |dir| Store::open(dir, quota))
     }
 
-    /// The state of a plugin. The quota of whoever opened it holds as long as it is open. Blocks.
-    pub fn state(&self, name: &str, quota: u64) -> Result<Arc<Store>> {
-        self.shared(name, |open| &mut open.state, |dir| Store::open(dir, quota))
+    /// Removes what a plugin of this name stored. Who still has it keeps it to himself. Blocks.
+    pub fn remove(&self, plugin: &str) -> Result<()> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = private::path_of(&self.root, plugin)?;
+        opened.state.remove(&dir);
+        opened.timers.remove(&dir);
+        remove(&self.root, plugin)
     }
 
-    /// The timers of a plugin. Blocks.
-    pub fn timers(&self, name: &str) -> Result<Arc<Timers>> {
-        self.shared(name, |open| &mut open.timers, Timers::open)
+    /// A plugin's timers. Blocks.
+    pub fn timers(&self, plugin: &str) -> Result<Arc<Timers>> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        shared(&mut opened.timers, private::path_of(&self.root, plugin)?, Timers::open)
     }
+}
 
-    fn shared<T>(&self, name: &str, place: fn(&mut Open) -> &mut Weak<T>, make: impl FnOnce(&Path) -> Result<T>) -> Result<Arc<T>> {
-        let dir = self.dir(name)?;
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, open| open.state.strong_count() + open.timers.strong_count() > 0);
-        if let Some(there) = open.get_mut(name).and_then(|open| place(open).upgrade()) {
-            return Ok(there);
-        }
-        let made = Arc::new(make(&dir)?);
-        *place(open.entry(name.to_owned()).or_default()) = Arc::downgrade(&made);
-        Ok(made)
+/// Removes what a plugin of this name stored below `root`, where no host is. Blocks.
+///
+/// # Errors
+/// [`wharf_types::ErrorKind::System`] naming the directory.
+pub(crate) fn remove(root: &Path, plugin: &str) -> Result<()> {
+    let path = private::path_of(root, plugin)?;
+    match std::fs::remove_dir_all(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(format_args!("remove {}", path.display())),
+        _ => Ok(()),
     }
+}
+
+fn shared<T>(all: &mut BTreeMap<PathBuf, Weak<T>>, dir: PathBuf, open: impl FnOnce(&Path) -> Result<T>) -> Result<Arc<T>> {
+    all.retain(|_, opened| opened.strong_count() > 0);
+    if let Some(opened) = all.get(&dir).and_then(Weak::upgrade) {
+        return Ok(opened);
+    }
+    private::directory(&dir)?;
+    let opened = Arc::new(open(&dir)?);
+    all.insert(dir, Arc::downgrade(&opened));
+    Ok(opened)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::Change;
     use super::*;
+    use crate::wasm::state::Change;
 
     #[test]
-    fn two_of_one_name_see_the_same() {
+    fn two_of_a_name_see_each_others_changes() {
         let tmp = tempfile::tempdir().unwrap();
-        let stored = Stored::new(tmp.path().to_owned());
-        let (old, new) = (stored.state("p", 1 << 20).unwrap(), stored.state("p", 1 << 20).unwrap());
-        old.commit(&[Change::Put("a".to_owned(), b"1".to_vec())]).unwrap();
-        new.commit(&[Change::Put("b".to_owned(), b"2".to_vec())]).unwrap();
-        drop(old);
-        assert_eq!(new.get("a"), Some(b"1".to_vec()));
-        drop(new);
-        let again = stored.state("p", 1 << 20).unwrap();
-        assert_eq!((again.get("a"), again.get("b")), (Some(b"1".to_vec()), Some(b"2".to_vec())));
-        assert_eq!(stored.state("q", 1 << 20).unwrap().get("a"), None);
-        assert!(Arc::ptr_eq(&stored.timers("p").unwrap(), &stored.timers("p").unwrap()));
+        let stored = Stored::open(tmp.path()).unwrap();
+        let (old, new) = (stored.state("p", 100).unwrap(), stored.state("p", 100).unwrap());
+        let other = stored.state("q", 100).unwrap();
+        old.commit(&[Change::Put("k".to_owned(), vec![1])]).unwrap();
+        assert_eq!((new.get("k"), other.get("k")), (Some(vec![1]), None));
+        drop((old, new));
+        let again = stored.state("p", 100).unwrap();
+        assert_eq!(again.get("k"), Some(vec![1]), "it is on disk");
+        stored.remove("p").unwrap();
+        stored.remove("p").unwrap();
+        assert_eq!(stored.state("p", 100).unwrap().get("k"), None);
+        remove(tmp.path(), "p").unwrap();
+        assert!(!tmp.path().join("p").exists());
     }
 }

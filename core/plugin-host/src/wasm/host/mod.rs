@@ -2,20 +2,27 @@
 //!
 //! Only what was granted is linked ([`link`]); each implementation may rely on that.
 
+mod facts;
 mod files;
+mod http;
+mod secrets;
+pub(super) mod sockets;
 mod state;
 mod timers;
 
 use super::{
-    bindings::host::{clock, config, files as files_wit, log, metrics, random, state as state_wit, timers as timers_wit},
-    context::Cx,
+    bindings::host::{
+        clock, config, events, files as files_wit, http as http_wit, log, metrics, objects, random, secrets as secrets_wit,
+        sockets as sockets_wit, state as state_wit, timers as timers_wit,
+    },
+    context::{Cx, HANDLES},
     grant::Grants,
     journal::Level,
     permission::granted,
     series::Report,
 };
 use std::time::Instant;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasSelf, Linker, Resource};
 use wharf_types::Timestamp;
 
 /// Bytes of one call of `random`.
@@ -38,6 +45,23 @@ pub(super) fn link(linker: &mut Linker<Cx>, grants: &Grants) -> wasmtime::Result
     }
     if granted("timers", grants) {
         timers_wit::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
+    }
+    let (http, sockets) = (granted("http", grants), granted("sockets", grants));
+    // The others speak of its type. Who was not given a secret opens none, and cannot import the function at all.
+    if granted("secrets", grants) || http || sockets {
+        secrets_wit::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
+    }
+    if http {
+        http_wit::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
+    }
+    if sockets {
+        sockets_wit::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
+    }
+    if granted("objects", grants) {
+        objects::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
+    }
+    if granted("events", grants) {
+        events::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
     }
     Ok(())
 }
@@ -101,6 +125,14 @@ impl metrics::Host for Cx {
     fn observe(&mut self, name: String, labels: Vec<(String, String)>, seconds: f64) {
         self.shared.series.report(Report::Observe, name, labels, seconds);
     }
+}
+
+/// Gives something to the plugin.
+///
+/// # Errors
+/// In words, when it holds too much.
+fn keep<T: Send + 'static>(cx: &mut Cx, entry: T) -> Result<Resource<T>, String> {
+    cx.handles.push(entry).map_err(|_| format!("an instance holds {HANDLES} secrets and connections at the most"))
 }
 
 /// Runs what blocks elsewhere.

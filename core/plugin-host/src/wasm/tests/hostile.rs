@@ -95,6 +95,47 @@ async fn too_much_randomness_is_refused() {
 }
 
 #[tokio::test]
+async fn a_flood_of_denied_requests_meets_its_deadline() {
+    let world = World::new();
+    let nothing = "(i32.const 0) ".repeat(8);
+    let guest = Guest::judging(&format!(
+        "(loop $l (global.set $next (i32.const 4096))
+           (call $http-send (i32.const 600) (i32.const 3) (i32.const 604) (i32.const 18) {nothing} (i32.const 704))
+           (br_if $l (i32.eq (i32.load8_u (i32.const 708)) (i32.const 0)))) {ZEROS}"
+    ));
+    let mut guest = guest.import("http", &[("send", &format!("(param {})", "i32 ".repeat(13)))]);
+    guest.fields.push_str("(data (i32.const 600) \"GET\") (data (i32.const 604) \"http://example.org\")");
+    assert_eq!(refused(&world.with(&guest, "http:127.0.0.1").await).await, "it did not answer within 300ms");
+}
+
+#[tokio::test]
+async fn state_has_a_quota() {
+    let world = World::new();
+    // Puts 64 KiB under one key after another, until that is refused; the refusal must be the quota (case 0).
+    let mut guest = Guest::judging(
+        "(i32.store (i32.const 644) (i32.const 620)) (i32.store (i32.const 648) (i32.const 4)) (i32.store (i32.const 652) (i32.const 0))
+         (i32.store (i32.const 656) (i32.const 65536))
+         (loop $l
+           (i32.store (i32.const 620) (i32.add (i32.const 0x61616161) (local.get $n))) (local.set $n (i32.add (local.get $n) (i32.const 1)))
+           (call $state-commit (i32.const 640) (i32.const 1) (i32.const 704))
+           (br_if $l (i32.eqz (i32.load8_u (i32.const 704)))))
+         (if (i32.load8_u (i32.const 712)) (then unreachable))
+         (if (i32.ne (local.get $n) (i32.const 16)) (then unreachable))
+         (call $state-get (i32.const 601) (i32.const 4) (i32.const 704)) (if (i32.load8_u (i32.const 704)) (then unreachable))
+         (if (i32.ne (i32.load (i32.const 720)) (i32.const 65536)) (then unreachable)) (i32.const 64)",
+    )
+    .import("state", &[("commit", "(param i32 i32 i32)"), ("get", "(param i32 i32 i32)")]);
+    guest.fields.push_str("(data (i32.const 601) \"aaaa\")");
+    let mut package = package(guest.component(), "state");
+    package.limits.state = Some(1 << 20);
+    package.limits.deadline = Some(Duration::from_secs(20));
+    let plugin = world.host.load(package).await.unwrap();
+    plugin.authorizer().unwrap().judge(&request()).await.unwrap();
+    let file = std::fs::metadata(world.dir.path().join("state/p/state")).unwrap();
+    assert!(file.len() < (1 << 20) + 4096, "{}", file.len());
+}
+
+#[tokio::test]
 async fn a_crash_loop_is_quarantined_until_it_is_reloaded() {
     let world = World::new();
     let plugin = world.load(&Guest::judging("unreachable")).await.unwrap();

@@ -155,7 +155,7 @@ async fn state_lasts_and_has_a_quota() {
     let plugin = world.with(&reading, "state").await;
     assert_eq!(plugin.authorizer().unwrap().judge(&request()).await.unwrap().rule, "v");
     plugin.stop().await;
-    world.host.remove_state("p").unwrap();
+    world.host.remove("p").unwrap();
 
     let mut package = package(storing().component(), "state");
     package.limits.state = Some(1);

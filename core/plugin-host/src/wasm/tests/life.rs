@@ -67,7 +67,9 @@ async fn another_host_loads_from_the_cache() {
     let other = host_in(world.dir.path());
     other.load(package(wasm, "")).await.unwrap();
     assert_eq!((files(), before.len()), (before, 1));
-    other.forget(&digest).unwrap();
+    crate::wasm::retain(&world.dir.path().join("cache"), &[digest]).unwrap();
+    assert_eq!(files().len(), 1);
+    crate::wasm::retain(&world.dir.path().join("cache"), &[]).unwrap();
     assert_eq!(files().len(), 0);
 }
 
@@ -79,7 +81,7 @@ fn resident() -> u64 {
 }
 
 #[tokio::test]
-async fn a_thousand_reloads_take_no_memory() {
+async fn ten_thousand_reloads_take_no_memory() {
     let world = World::new();
     let plugin = world.load(&Guest::default()).await.unwrap();
     let authorizer = plugin.authorizer().unwrap();
@@ -91,7 +93,7 @@ async fn a_thousand_reloads_take_no_memory() {
     };
     rounds(100).await;
     let before = resident();
-    rounds(1_000).await;
+    rounds(10_000).await;
     let grown = resident().saturating_sub(before);
     // Other tests of this process run at the same time; a leak of one instance's memory each would be 64 MiB at least.
     assert!(grown < 32 << 20, "{grown} bytes more");

@@ -1,12 +1,18 @@
 //! The whole host with plugins that are well, ill and evil.
 
+mod facts;
 mod guest;
 mod hostile;
+mod http;
 mod interfaces;
 mod life;
+mod secrets;
+mod servers;
+mod sockets;
 mod worlds;
 
 use super::{Grants, Limits, Package, Plugin, Settings, WasmHost};
+use crate::wasm::egress::Network;
 use guest::Guest;
 use serde_json::Value;
 use std::time::Duration;
@@ -23,6 +29,12 @@ impl World {
         Self { host: host_in(dir.path()), dir }
     }
 
+    /// One whose plugins go out through this network.
+    fn on(network: Network) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { host: WasmHost::with(settings_in(dir.path()), network).unwrap(), dir }
+    }
+
     async fn load(&self, guest: &Guest) -> wharf_types::Result<Plugin> {
         self.host.load(package(guest.component(), "")).await
     }
@@ -33,7 +45,11 @@ impl World {
 }
 
 fn host_in(dir: &std::path::Path) -> WasmHost {
-    WasmHost::new(Settings { cache: dir.join("cache"), state: dir.join("state") }).unwrap()
+    WasmHost::new(settings_in(dir)).unwrap()
+}
+
+fn settings_in(dir: &std::path::Path) -> Settings {
+    Settings { secrets: dir.join("secrets"), ..Settings::new(dir.join("cache"), dir.join("state")) }
 }
 
 fn package(wasm: Vec<u8>, grants: &str) -> Package {
