@@ -1,17 +1,20 @@
 //! What an instance has of the host: shared by all of a plugin, by those of one generation, and its own.
 
 use super::{
-    failure::Failure, files::Files, journal::Journal, package::Package, permission, policy::Bounds, private, series::Registry, state,
+    failure::Failure, files::Files, journal::Journal, package::Package, permission, private, series::Registry, state,
     statistics::Statistics, supervise::Supervisor, timers::Timers,
 };
-use std::{path::Path, sync::Arc, time::Instant};
-use wasmtime::ResourceLimiter;
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wharf_types::Result;
 
 /// Of a plugin as long as it is loaded.
 pub(super) struct Shared {
     pub name: String,
-    pub bounds: Bounds,
     pub journal: Journal,
     pub statistics: Statistics,
     pub supervisor: Supervisor,
@@ -25,21 +28,21 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Opens what the plugin stored below `root`. Blocks.
-    pub fn open(package: &Package, bounds: Bounds, root: &Path) -> Result<Self> {
+    pub fn open(package: &Package, root: &Path) -> Result<Self> {
         let dir = private::path_of(root, &package.name)?;
         let granted = |what| permission::granted(what, &package.grants);
         if granted("state") || granted("timers") {
             private::directory(&dir)?;
         }
+        let quota = package.limits.state()?;
         Ok(Self {
             name: package.name.clone(),
-            bounds,
             journal: Journal::default(),
             statistics: Statistics::default(),
             supervisor: Supervisor::default(),
             series: Registry::default(),
             loaded: Instant::now(),
-            state: granted("state").then(|| state::Store::open(&dir, bounds.state).map(Arc::new)).transpose()?,
+            state: granted("state").then(|| state::Store::open(&dir, quota).map(Arc::new)).transpose()?,
             timers: granted("timers").then(|| Timers::open(&dir).map(Arc::new)).transpose()?,
         })
     }
@@ -57,7 +60,11 @@ pub(super) struct Cx {
     pub shared: Arc<Shared>,
     pub generation: Arc<Generation>,
     pub deadline: Instant,
+    /// How long a call may take, with waiting for the instance.
+    pub limit: Duration,
     pub budget: Budget,
+    /// What the instance has handles of.
+    pub table: ResourceTable,
 }
 
 /// Counts memory. A plugin that wants more than it may have is ended, since its own message for that would be any panic's.

@@ -12,17 +12,19 @@ use super::{
     grant::Grants,
     journal::Level,
     permission::granted,
+    secrets,
     series::Report,
 };
 use std::time::Instant;
 use wasmtime::component::{HasSelf, Linker};
+use wharf_spi::plugin::PluginKind as Kind;
 use wharf_types::Timestamp;
 
 /// Bytes of one call of `random`.
 const RANDOM_MAX: u32 = 64 << 10;
 
 /// Links what everybody has, and what was granted.
-pub(super) fn link(linker: &mut Linker<Cx>, grants: &Grants) -> wasmtime::Result<()> {
+pub(super) fn link(linker: &mut Linker<Cx>, grants: &Grants, kinds: &[Kind]) -> wasmtime::Result<()> {
     config::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
     log::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
     clock::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
@@ -38,6 +40,10 @@ pub(super) fn link(linker: &mut Linker<Cx>, grants: &Grants) -> wasmtime::Result
     }
     if granted("timers", grants) {
         timers_wit::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
+    }
+    // A mount plan may have handles of secrets: every volume driver names the type, also one that can get none.
+    if kinds.contains(&Kind::Volume) && !granted("secrets", grants) {
+        secrets::link_type(linker)?;
     }
     Ok(())
 }
