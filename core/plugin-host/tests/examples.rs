@@ -3,9 +3,15 @@
 //! They are looked for in `WHARF_TEST_PLUGINS`, where all of them must be. Without that variable they are looked for in
 //! `target/plugins`, where `make plugins` puts them, and a test whose example is not there says so and does nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot run may panic")]
+
 use serde_json::{Value, json};
 use std::{path::PathBuf, sync::Arc};
-use wharf_plugin_host::wasm::{Grants, Kind, Limits, Package, Plugin, Settings, WasmHost};
+use wharf_plugin_host::{
+    Runner,
+    legacy::{Discovery, NativePlugins},
+    wasm::{Grants, Kind, Limits, Package, Plugin, Settings, WasmHost},
+};
 use wharf_spi::{
     authz::{Action, AuthzRequest, Caller, PeerCred, RawView, Verdict},
     ipam::{LeaseOwner, PoolRequest},
@@ -14,6 +20,7 @@ use wharf_spi::{
         batch::{Entry, Stream, append, entries},
     },
     metrics::{Family, Number, Series},
+    plugin::PluginRunner,
     volume::{Answer, Publication, Volume},
 };
 use wharf_types::{ErrorKind, Timestamp};
@@ -68,22 +75,20 @@ impl World {
 #[tokio::test]
 async fn what_is_not_called_is_not_imported() {
     let world = World::new();
-    for (name, kind, imports) in [
-        ("example-authz", Kind::Authz, &["log"][..]),
-        ("example-log-driver", Kind::Logging, &["log", "metrics"]),
-        ("example-log-transform", Kind::LogTransform, &["config", "log"]),
-        ("example-volume-driver", Kind::Volume, &["config", "log"]),
-        ("example-metrics-sink", Kind::Metrics, &["config", "log"]),
-        ("example-ipam-driver", Kind::Ipam, &["log", "state"]),
+    for (name, kinds, imports) in [
+        ("authz-casbin", &[Kind::Authz][..], &["config", "files", "log"][..]),
+        ("example-authz", &[Kind::Authz], &["log"]),
+        ("example-log-driver", &[Kind::Logging], &["log", "metrics"]),
+        ("example-log-transform", &[Kind::LogTransform], &["config", "log"]),
+        ("example-volume-driver", &[Kind::Volume], &["config", "log"]),
+        ("example-metrics-sink", &[Kind::Metrics], &["config", "log"]),
+        ("example-ipam-driver", &[Kind::Ipam], &["log", "state"]),
+        ("example-several", &[Kind::Logging, Kind::Metrics], &["log", "state", "timers"]),
     ] {
-        let Some(example) = example(name) else { return };
-        let (kinds, mut found) = world.imports(&example).await;
-        found.sort();
-        assert_eq!(
-            (kinds.as_slice(), found.as_slice()),
-            (&[kind][..], &imports.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
-            "{name}"
-        );
+        let Some(example) = example(name) else { continue };
+        let (found, mut imported) = world.imports(&example).await;
+        imported.sort();
+        assert_eq!((name, found.as_slice(), imported), (name, kinds, imports.iter().map(ToString::to_string).collect()));
     }
 }
 
@@ -109,6 +114,20 @@ async fn an_authorizer() {
     assert_eq!(ask(7, "container.create").await, Verdict::deny("only root may do container.create"));
 }
 
+fn container(name: &str) -> LogContainer {
+    let text = str::to_owned;
+    LogContainer {
+        id: text("1"),
+        name: text(name),
+        image_id: text("2"),
+        image_name: text("alpine"),
+        command: text("sh"),
+        created: Timestamp::from_nanos(0),
+        labels: Vec::new(),
+        env: Vec::new(),
+    }
+}
+
 fn batch(lines: &[&str]) -> Vec<u8> {
     let mut batch = Vec::new();
     for line in lines {
@@ -124,17 +143,6 @@ async fn a_log_driver() {
     let driver = plugin.log_driver().unwrap();
     let refusal = driver.validate(&[("colour".to_owned(), "red".to_owned())]).await.unwrap_err();
     assert_eq!((refusal.kind(), refusal.message()), (ErrorKind::InvalidParameter, "unknown log opt 'colour' for this log driver"));
-    let text = str::to_owned;
-    let container = |name: &str| LogContainer {
-        id: text("1"),
-        name: text(name),
-        image_id: text("2"),
-        image_name: text("alpine"),
-        command: text("sh"),
-        created: Timestamp::from_nanos(0),
-        labels: Vec::new(),
-        env: Vec::new(),
-    };
     let (mut web, mut db) = (driver.open(&container("web"), &[], 0).await.unwrap(), driver.open(&container("db"), &[], 40).await.unwrap());
     for cursor in 1..=3 {
         assert_eq!(web.push(&batch(&["a", "b"]), cursor).await.unwrap(), Outcome::Committed);
@@ -223,4 +231,63 @@ async fn an_ipam_driver() {
     assert_eq!(driver.usage(&pool).await.unwrap().used, 1);
     driver.close_pool("p", &pool).await.unwrap();
     assert_eq!(driver.usage(&pool).await.unwrap().used, 0);
+}
+
+#[tokio::test]
+async fn several_kinds() {
+    let Some(example) = example("example-several") else { return };
+    let world = World::new();
+    let plugin = world.load(&example, Value::Null, "state timers").await;
+    assert!(plugin.authorizer().is_none() && plugin.log_transform().is_none() && plugin.ipam_driver().is_none());
+    let mut sink = plugin.log_driver().unwrap().open(&container("web"), &[], 0).await.unwrap();
+    sink.push(&batch(&["a", "b"]), 1).await.unwrap();
+    sink.push(&batch(&["c"]), 2).await.unwrap();
+    let series = vec![Series { labels: Vec::new(), value: Number::Counter(1.0) }];
+    let family = Family { name: "wharf_x".to_owned(), help: String::new(), series };
+    plugin.metrics_sink().unwrap().push(Timestamp::from_nanos(7), &[family]).await.unwrap();
+    sink.close().await.unwrap();
+    let calls = plugin.statistics();
+    let of = |function: &str| calls.iter().find(|(name, _)| *name == function).unwrap().1.calls;
+    assert_eq!((of("start"), of("logging.push"), of("metrics.push")), (2, 2, 1));
+    assert_eq!(plugin.health().status, "healthy");
+}
+
+/// As the engine has them: described when they are created, loaded when they are enabled.
+#[tokio::test]
+async fn through_the_runner() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings { cache: dir.path().join("cache"), state: dir.path().join("state") };
+    let runner = Runner::new(settings, Discovery::default(), NativePlugins::Refused);
+    for (name, permissions, faces) in [
+        ("example-authz", &[][..], [true, false, false, false, false, false]),
+        ("example-several", &["state", "timers"], [false, true, false, false, true, false]),
+        ("example-log-transform", &[], [false, false, true, false, false, false]),
+        ("example-volume-driver", &["mount:nfs4"], [false, false, false, true, false, false]),
+        ("example-ipam-driver", &["state"], [false, false, false, false, false, true]),
+    ] {
+        let Some(Example { component, .. }) = example(name) else { continue };
+        let described = runner.describe(component.clone()).await.unwrap();
+        let schema = std::fs::read(component.with_file_name("settings.schema.json")).ok();
+        let package = wharf_spi::plugin::Package {
+            name: name.to_owned(),
+            component,
+            digest: described.digest,
+            schema: schema.map(|text| serde_json::from_slice(&text).unwrap()),
+            settings: Value::Null,
+            permissions: permissions.iter().map(ToString::to_string).collect(),
+            memory: None,
+        };
+        let running = runner.load(package).await.unwrap();
+        let found = [
+            running.authorizer().is_some(),
+            running.log_driver().is_some(),
+            running.log_transform().is_some(),
+            running.volume_driver().is_some(),
+            running.metrics_sink().is_some(),
+            running.ipam_driver().is_some(),
+        ];
+        assert_eq!(found, faces, "{name}");
+        assert_eq!(running.health().status, "healthy");
+        running.stop().await;
+    }
 }

@@ -118,7 +118,7 @@ impl<E: Export> Pool<E> {
             Err(_) => match tokio::time::timeout(limit, self.permits.acquire()).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_)) => return Err(Error::unavailable("it is stopped")),
-                Err(_) => return Err(Error::unavailable(format!("it is busy: no instance became free within {limit:?}"))),
+                Err(_) => return Err(busy(limit)),
             },
         };
         let idle = self.idle().pop();
@@ -126,7 +126,15 @@ impl<E: Export> Pool<E> {
             Some(warm) => warm,
             None => {
                 let generation = Arc::clone(&self.current.load().generation);
-                self.make(&generation).await.map_err(|e| {
+                // A caller waits for its deadline, and not for that of a start besides.
+                let waited = began.elapsed();
+                let made = match tokio::time::timeout(limit.saturating_sub(waited), self.make(&generation)).await {
+                    Ok(made) => made,
+                    // It is not to blame for the time that others took.
+                    Err(_) if waited > limit / 2 => return Err(busy(limit)),
+                    Err(_) => Err(NoResult::Failed(Failure::Deadline(limit))),
+                };
+                made.map_err(|e| {
                     self.failed(Function::Start, &e.to_string());
                     Error::unavailable(e.to_string())
                 })?
@@ -278,6 +286,10 @@ macro_rules! ask {
     }};
 }
 pub(super) use ask;
+
+fn busy(limit: Duration) -> Error {
+    Error::unavailable(format!("it is busy: no instance became free within {limit:?}"))
+}
 
 /// What the plugin answered against something that its user gave.
 pub(super) fn refusal(e: Error) -> Error {

@@ -50,7 +50,7 @@ async fn pools_and_leases_come_back() {
     assert!(lease.address.to_string() == "10.1.0.7" && lease.expires.is_some() && lease.owner == owner());
     let driver = forever.ipam_driver().unwrap();
     driver.release("k", &lease).await.unwrap();
-    driver.reconcile(&[lease.clone()]).await.unwrap();
+    driver.reconcile(std::slice::from_ref(&lease)).await.unwrap();
     let renewing = world.kind(&leasing("driver@0.1.0#renew", "p", "10.1.0.7", "c", None), "").await;
     assert_eq!(renewing.ipam_driver().unwrap().renew(&lease).await.unwrap().expires, None);
 }
