@@ -1,10 +1,10 @@
 #!/bin/bash
-# The first-party plugins.
+# The first-party plugins, and the examples of the SDK.
 #
 #   scripts/plugins.sh build [NAME …]     into target/plugins/NAME/{config.json,rootfs/}, as `docker plugin create NAME DIR` wants it
 #   scripts/plugins.sh test               lint and run their tests, which need no engine
 #
-# A directory of plugins/ with a config.json is one.
+# A directory of plugins/ or plugin-sdk/examples/ with a config.json is one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,9 +13,19 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/plugin-build
 
 fail() { echo "plugins: $*" >&2; exit 1; }
 
+# Where a plugin is.
+source_of() {
+    local place
+    for place in plugins plugin-sdk/examples; do
+        if [ -f "$place/$1/config.json" ]; then echo "$place/$1"; return; fi
+    done
+    fail "there is no plugin $1"
+}
+
 # Each at once or not at all: what uses the directory never sees half of it.
 pack() {
-    local name=$1 source=plugins/$1 new=$OUT/.$1.new
+    local name=$1 source new=$OUT/.$1.new
+    source=$(source_of "$1")
     local component=$CARGO_TARGET_DIR/wasm32-unknown-unknown/guest/${name//-/_}.wasm
     # A component begins with this, a core module with another version.
     [ "$(od -An -tx1 -N8 "$component" | tr -d ' ')" = 0061736d0d000100 ] || fail "$component is no component"
@@ -34,7 +44,7 @@ build() {
     environment=$(scripts/wasm-guest.sh)
     eval "$environment"
     for name in "$@"; do
-        [ -f "plugins/$name/config.json" ] || fail "there is no plugin $name"
+        source_of "$name" >/dev/null
     done
     # One invocation, so that what they share is built once.
     (cd plugins && cargo build --locked --profile guest --target wasm32-unknown-unknown "${@/#/--package=}")
@@ -43,7 +53,7 @@ build() {
 
 all() {
     local config
-    for config in plugins/*/config.json; do basename "$(dirname "$config")"; done
+    for config in plugins/*/config.json plugin-sdk/examples/*/config.json; do basename "$(dirname "$config")"; done
 }
 
 case ${1:-} in

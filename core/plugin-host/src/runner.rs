@@ -11,7 +11,11 @@ use std::{path::PathBuf, sync::Arc};
 use wharf_spi::{
     authz::Authorizer,
     facts::EngineFacts,
+    ipam::IpamDriver,
+    logging::{LogDriver, LogTransform},
+    metrics::MetricsSink,
     plugin::{Calls, Description, Health, HealthWatch, Package, PluginRunner, RunningPlugin, Series},
+    volume::VolumeDriver,
 };
 use wharf_types::{Error, Result, error::Context as _};
 
@@ -110,6 +114,21 @@ struct Component(wasm::Plugin);
 impl RunningPlugin for Component {
     fn authorizer(&self) -> Option<Arc<dyn Authorizer>> {
         self.0.authorizer()
+    }
+    fn log_driver(&self) -> Option<Arc<dyn LogDriver>> {
+        self.0.log_driver()
+    }
+    fn log_transform(&self) -> Option<Arc<dyn LogTransform>> {
+        self.0.log_transform()
+    }
+    fn volume_driver(&self) -> Option<Arc<dyn VolumeDriver>> {
+        self.0.volume_driver()
+    }
+    fn metrics_sink(&self) -> Option<Arc<dyn MetricsSink>> {
+        self.0.metrics_sink()
+    }
+    fn ipam_driver(&self) -> Option<Arc<dyn IpamDriver>> {
+        self.0.ipam_driver()
     }
     fn health(&self) -> Health {
         self.0.health()

@@ -1,11 +1,17 @@
 //! The extension traits. A built-in driver, a WebAssembly component and one of Docker's own plugins implement the same
 //! trait; callers cannot tell which they have.
 //!
-//! Not here: any implementation. Start with [`authz`]; logging, volume, metrics and IPAM follow with their issues.
+//! Not here: any implementation. Start with [`authz`]; the other kinds are alike: [`logging`], [`volume`], [`metrics`], [`ipam`].
+//! [`plugin`] is how the engine gets at those that are not compiled in.
 
 pub mod authz;
 pub mod facts;
+pub mod ipam;
+pub mod logging;
+pub mod metrics;
 pub mod plugin;
+pub mod secret;
+pub mod volume;
 
 use authz::{Authorizer, AuthzRequest, Object};
 use std::sync::Arc;

@@ -1,6 +1,12 @@
 //! Running plugins: what the engine knows of the code behind one. Who implements this decides nothing about which plugins there are.
 
-use crate::authz::Authorizer;
+use crate::{
+    authz::Authorizer,
+    ipam::IpamDriver,
+    logging::{LogDriver, LogTransform},
+    metrics::MetricsSink,
+    volume::VolumeDriver,
+};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -117,6 +123,26 @@ pub type HealthWatch = Arc<dyn Fn(&Health) + Send + Sync>;
 pub trait RunningPlugin: Send + Sync {
     /// Its authorizer, when it is one.
     fn authorizer(&self) -> Option<Arc<dyn Authorizer>>;
+    /// Its log driver, when it is one.
+    fn log_driver(&self) -> Option<Arc<dyn LogDriver>> {
+        None
+    }
+    /// Its transformation of logs, when it is one.
+    fn log_transform(&self) -> Option<Arc<dyn LogTransform>> {
+        None
+    }
+    /// Its volume driver, when it is one.
+    fn volume_driver(&self) -> Option<Arc<dyn VolumeDriver>> {
+        None
+    }
+    /// Its metrics sink, when it is one.
+    fn metrics_sink(&self) -> Option<Arc<dyn MetricsSink>> {
+        None
+    }
+    /// Its IPAM driver, when it is one.
+    fn ipam_driver(&self) -> Option<Arc<dyn IpamDriver>> {
+        None
+    }
     /// How it is.
     fn health(&self) -> Health;
     /// Has `told` hear of its health from now on, instead of whoever did.

@@ -12,27 +12,28 @@ use casbin_policy::Source;
 use judge::Judge;
 use settings::Settings;
 use wharf_plugin::{
-    authz::{Authorizer, Caller, Decision, Interest, Object, Request, export_authorizer},
-    host::{config, files, log},
+    Plugin,
+    authz::{Authorizer, Caller, Decision, Interest, Object, Request},
+    export_authorizer,
+    host::{config, files},
+    info,
 };
 
 struct Casbin(Judge);
 
-impl Authorizer for Casbin {
+impl Plugin for Casbin {
     fn start() -> Result<Self, String> {
         let settings = Settings::parse(&config::settings())?;
-        let read = |path: &str| {
-            // The host's errors name the path.
-            String::from_utf8(files::read(path)?).map_err(|_| format!("{path} is not UTF-8"))
-        };
-        let (model, policy) = (read(&settings.model)?, read(&settings.policy)?);
+        let (model, policy) = (files::read_to_string(&settings.model)?, files::read_to_string(&settings.policy)?);
         let (model, policy) = (Source { name: &settings.model, text: &model }, Source { name: &settings.policy, text: &policy });
         let judge = Judge::new(model, policy, settings.clone())?;
         let mode = if settings.dry_run { ", as a dry run: nothing is refused" } else { "" };
-        log::write(log::Level::Info, &format!("{} rules from {}{mode}", judge.rules(), settings.policy));
+        info!("{} rules from {}{mode}", judge.rules(), settings.policy);
         Ok(Self(judge))
     }
+}
 
+impl Authorizer for Casbin {
     fn interests(&self) -> Interest {
         Interest { input: self.0.reads_input(), filter: self.0.filters() }
     }

@@ -2,22 +2,49 @@
 
 use super::{
     bindings::{authorizer as wit, authz::wharf::authz::types},
-    instance::{arm, call},
-    plugin::Inner,
+    context::{Cx, Shared},
+    instance::{Instance, NoResult, arm, call},
+    pool::{Export, Pool, ask},
     statistics::Function,
 };
 use async_trait::async_trait;
+use wasmtime::component::InstancePre;
 use wharf_spi::authz::{Authorizer, AuthzRequest, Caller, Decision, Denial, Exposure, Interests, Object, ObjectKind, Patch, Verdict};
-use wharf_types::{Error, Result};
+use wharf_spi::plugin::PluginKind as Kind;
+use wharf_types::Result;
+
+pub(super) struct Authz;
+
+impl Export for Authz {
+    const KIND: Kind = Kind::Authz;
+    type Indices = wit::GuestIndices;
+    type Guest = wit::Guest;
+    type Said = Interests;
+
+    fn find(pre: &InstancePre<Cx>) -> wasmtime::Result<Self::Indices> {
+        wit::GuestIndices::new(pre)
+    }
+
+    fn load(indices: &Self::Indices, instance: &mut Instance) -> wasmtime::Result<Self::Guest> {
+        indices.load(&mut instance.store, &instance.raw)
+    }
+
+    async fn ask(guest: &Self::Guest, instance: &mut Instance, shared: &Shared) -> Result<Interests, NoResult> {
+        let limit = arm(&mut instance.store, instance.deadline);
+        let asked = async { guest.call_interests(&mut instance.store).await.map(Ok) };
+        let wanted = call(shared, Function::Interests, limit, asked).await?;
+        Ok(Interests { input: wanted.input, filter: wanted.filter })
+    }
+}
 
 #[async_trait]
-impl Authorizer for Inner {
+impl Authorizer for Pool<Authz> {
     fn name(&self) -> &str {
         &self.shared.name
     }
 
     fn interests(&self) -> Interests {
-        self.pool.interests()
+        self.said()
     }
 
     async fn judge(&self, rq: &AuthzRequest) -> Result<Decision> {
@@ -35,27 +62,17 @@ impl Authorizer for Inner {
             input: &rq.input,
             line: &line,
         };
-        let (mut lease, limit) = self.pool.lease().await?;
-        let warm = &mut lease.warm;
-        arm(&mut warm.instance.store, limit);
-        let outcome = call(&self.shared, Function::Judge, limit, warm.guest.call_judge(&mut warm.instance.store, request)).await;
-        lease.done("judge", outcome).map(decision)
+        ask!(self, Judge, call_judge(request), |answer, _| Ok(decision(answer)))
     }
 
     async fn filter(&self, caller: &Caller, objects: &[Object]) -> Result<Vec<bool>> {
         let names = CallerParts::of(caller);
         let labels = labels(objects);
         let list = self::objects(objects, &labels);
-        let (mut lease, limit) = self.pool.lease().await?;
-        let warm = &mut lease.warm;
-        arm(&mut warm.instance.store, limit);
-        let outcome =
-            call(&self.shared, Function::Filter, limit, warm.guest.call_filter(&mut warm.instance.store, names.wit(caller), &list)).await;
-        let seen = lease.done("filter", outcome)?;
-        if seen.len() != objects.len() {
-            return Err(Error::system(format!("it was asked about {} objects and answered about {}", objects.len(), seen.len())));
-        }
-        Ok(seen)
+        ask!(self, Filter, call_filter(names.wit(caller), &list), |seen, _| match seen.len() {
+            n if n == objects.len() => Ok(seen),
+            n => Err(format!("it was asked about {} objects and answered about {n}", objects.len())),
+        })
     }
 }
 

@@ -58,5 +58,61 @@ pub mod authz {
     });
 }
 
+/// What log drivers and transformations of logs export.
+pub mod logging {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/logging/0.1.0"],
+        inline: "
+            package wharf:engine;
+            world logging {
+                export wharf:logging/driver@0.1.0;
+                export wharf:logging/transform@0.1.0;
+            }",
+        world: "wharf:engine/logging",
+        exports: { default: async },
+    });
+}
+
+/// What a volume driver exports.
+pub mod volume {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/host/0.1.0", "../../wit/volume/0.1.0"],
+        inline: "
+            package wharf:engine;
+            world volume { export wharf:volume/driver@0.1.0; }",
+        world: "wharf:engine/volume",
+        with: { "wharf:host/secrets": crate::wasm::bindings::every::wharf::host::secrets },
+        exports: { default: async },
+    });
+}
+
+/// What a metrics sink exports.
+pub mod metrics {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/metrics/0.1.0"],
+        inline: "
+            package wharf:engine;
+            world metrics { export wharf:metrics/sink@0.1.0; }",
+        world: "wharf:engine/metrics",
+        exports: { default: async },
+    });
+}
+
+/// What an IPAM driver exports.
+pub mod ipam {
+    wasmtime::component::bindgen!({
+        path: ["../../wit/ipam/0.1.0"],
+        inline: "
+            package wharf:engine;
+            world ipam { export wharf:ipam/driver@0.1.0; }",
+        world: "wharf:engine/ipam",
+        exports: { default: async },
+    });
+}
+
 pub use authz::exports::wharf::authz::authorizer;
 pub use every::{exports::wharf::plugin::lifecycle, wharf::host};
+pub use ipam::exports::wharf::ipam::driver as ipam_driver;
+pub use logging::exports::wharf::logging::{driver as log_driver, transform as log_transform};
+pub use metrics::exports::wharf::metrics::sink as metrics_sink;
+pub use volume::exports::wharf::volume::driver as volume_driver;

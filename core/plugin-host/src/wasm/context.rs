@@ -8,7 +8,6 @@ use super::{
     journal::Journal,
     package::{Facts, Package},
     permission,
-    policy::Bounds,
     secrets::Secrets,
     series::Registry,
     state,
@@ -23,7 +22,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wharf_types::Result;
@@ -31,7 +30,6 @@ use wharf_types::Result;
 /// Of a plugin as long as it is loaded.
 pub(super) struct Shared {
     pub name: String,
-    pub bounds: Bounds,
     pub journal: Journal,
     pub statistics: Statistics,
     pub supervisor: Supervisor,
@@ -59,18 +57,18 @@ pub(super) struct Around {
 
 impl Shared {
     /// Opens what the plugin stored. Blocks.
-    pub fn open(package: &Package, bounds: Bounds, around: &Around) -> Result<Self> {
+    pub fn open(package: &Package, around: &Around) -> Result<Self> {
         let granted = |what| permission::granted(what, &package.grants);
+        let quota = package.limits.state()?;
         Ok(Self {
             name: package.name.clone(),
-            bounds,
             journal: Journal::default(),
             statistics: Statistics::default(),
             supervisor: Supervisor::default(),
             series: Registry::default(),
             memory: Arc::default(),
             loaded: Instant::now(),
-            state: granted("state").then(|| around.stored.state(&package.name, bounds.state)).transpose()?,
+            state: granted("state").then(|| around.stored.state(&package.name, quota)).transpose()?,
             timers: granted("timers").then(|| around.stored.timers(&package.name)).transpose()?,
             grants: package.grants.clone(),
             secrets: Secrets::of(&around.secrets, &package.name)?,
@@ -91,6 +89,8 @@ pub(super) struct Cx {
     pub shared: Arc<Shared>,
     pub generation: Arc<Generation>,
     pub deadline: Instant,
+    /// How long a call may take, with waiting for the instance.
+    pub limit: Duration,
     pub budget: Budget,
     /// Secrets and connections in the plugin's hands.
     pub handles: ResourceTable,

@@ -14,18 +14,6 @@ const EXPORTS: [(&str, Kind); 6] = [
     ("wharf:ipam/driver", Kind::Ipam),
 ];
 
-/// A kind in words.
-pub(super) fn noun(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Authz => "an authorization plugin",
-        Kind::Logging => "a log driver",
-        Kind::LogTransform => "a log transformation",
-        Kind::Volume => "a volume driver",
-        Kind::Metrics => "a metrics sink",
-        Kind::Ipam => "an IPAM driver",
-    }
-}
-
 /// What [`super::WasmHost::describe`] sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Description {

@@ -16,6 +16,8 @@ pub(super) enum Failure {
     Panic,
     /// It did what is not allowed, or returned what is no answer.
     Crash(String),
+    /// It answered in the right form what makes no sense.
+    Nonsense(String),
 }
 
 impl std::error::Error for Failure {}
@@ -28,6 +30,7 @@ impl fmt::Display for Failure {
             Self::Stack => f.write_str("it ran out of stack"),
             Self::Panic => f.write_str("it panicked (see its log)"),
             Self::Crash(what) => write!(f, "it crashed: {what}"),
+            Self::Nonsense(what) => write!(f, "it answered nonsense: {what}"),
         }
     }
 }

@@ -21,7 +21,7 @@ pub(super) async fn keep(plugin: Weak<Inner>, timers: Option<Arc<Timers>>, files
         let Some(plugin) = plugin.upgrade() else { return };
         if Instant::now() >= due {
             due = Instant::now() + every;
-            plugin.pool.shrink(Instant::now());
+            plugin.faces.shrink(Instant::now());
             if files {
                 plugin.look_at_files().await;
             }
@@ -52,7 +52,7 @@ async fn wake(plugin: &Inner, timers: &Arc<Timers>) {
     let asked = Arc::clone(timers);
     let all = tokio::task::spawn_blocking(move || asked.due(Timestamp::now())).await.unwrap_or_default();
     for (name, due) in all {
-        let told = plugin.wake(&name).await;
+        let told = plugin.faces.wake(&name).await;
         let timers = Arc::clone(timers);
         let write = move || {
             if told { timers.called(&name, due, Timestamp::now()) } else { timers.postpone(&name, due, Timestamp::now(), AGAIN) }

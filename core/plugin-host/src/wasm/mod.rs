@@ -4,8 +4,8 @@
 //! its imports are compared with its [`Grants`] (`permission`), and what was not granted is not linked (`host`); what it
 //! may connect to is decided again for every connection (`egress`). How it is run is
 //! decided by one table ([`policy`]): every call has a deadline, every instance a limit of memory (`instance`), calls go to warm
-//! instances (`pool`), and a plugin that fails again and again is left alone for a while (`supervise`). `authz` makes it what the
-//! rest of the engine knows.
+//! instances (`pool`), and a plugin that fails again and again is left alone for a while (`supervise`). `faces` holds what it is to
+//! the rest of the engine, one file for each kind: `authz`, `logging`, `transform`, `volume`, `metrics_sink`, `ipam`.
 //!
 //! Not here: where plugins come from, which are enabled, and who granted what.
 
@@ -18,13 +18,17 @@ mod describe;
 mod egress;
 mod engine;
 mod exchange;
+mod faces;
 mod failure;
 mod files;
 mod grant;
 mod host;
 mod instance;
+mod ipam;
 mod journal;
 mod keeper;
+mod logging;
+mod metrics_sink;
 mod package;
 mod permission;
 mod plugin;
@@ -40,6 +44,8 @@ mod supervise;
 mod sys;
 mod timers;
 mod tls;
+mod transform;
+mod volume;
 
 #[cfg(test)]
 mod tests;

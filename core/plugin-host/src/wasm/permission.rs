@@ -4,6 +4,7 @@ use super::{
     describe::{Description, is_served},
     grant::{Grant, Grants},
 };
+use wharf_spi::plugin::PluginKind as Kind;
 use wharf_types::{Error, Result};
 
 /// An interface of `wharf:host`.
@@ -64,7 +65,9 @@ pub(super) fn check(plugin: &str, description: &Description, grants: &Grants) ->
     if !unknown.is_empty() {
         return Err(Error::invalid(format!("plugin \"{plugin}\" imports what this engine does not offer: {}", names(unknown))));
     }
-    let available = |name: &str| INTERFACES.iter().any(|row| row.name == name);
+    // Mounts are not imported: they are what a volume driver answers.
+    let mounts = description.kinds.contains(&Kind::Volume);
+    let available = |name: &str| INTERFACES.iter().any(|row| row.name == name) || (name == "mount" && mounts);
     let early: Vec<String> = grants.iter().filter(|grant| !available(interface_of(grant))).map(ToString::to_string).collect();
     if !early.is_empty() {
         return Err(Error::not_implemented(format!("permissions not available in this version of the engine: {}", names(early))));

@@ -2,7 +2,8 @@
 
 use super::{
     context::{Around, Generation, Shared},
-    describe::{Description, noun},
+    describe::Description,
+    faces::Faces,
     files::Files,
     grant::Grants,
     instance::Template,
@@ -10,7 +11,6 @@ use super::{
     keeper,
     package::{Package, Schema},
     permission,
-    pool::Pool,
 };
 use serde_json::Value;
 use std::{
@@ -21,7 +21,11 @@ use tokio::task::AbortHandle;
 use wasmtime::component::Component;
 use wharf_spi::{
     authz::Authorizer,
-    plugin::{Calls, Health, HealthWatch, PluginKind as Kind, Series},
+    ipam::IpamDriver,
+    logging::{LogDriver, LogTransform},
+    metrics::MetricsSink,
+    plugin::{Calls, Health, HealthWatch, Series},
+    volume::VolumeDriver,
 };
 use wharf_types::{Error, Result, error::Context};
 
@@ -29,10 +33,10 @@ use wharf_types::{Error, Result, error::Context};
 #[derive(Clone)]
 pub struct Plugin(Arc<Inner>);
 
-/// What [`Plugin`] is; also its authorizer (in `authz.rs`).
+/// What [`Plugin`] is.
 pub(super) struct Inner {
-    pub shared: Arc<Shared>,
-    pub pool: Pool,
+    shared: Arc<Shared>,
+    pub faces: Faces,
     schema: Schema,
     grants: Grants,
     settings: tokio::sync::Mutex<Value>,
@@ -50,26 +54,18 @@ impl Plugin {
                 "\"{name}\" is no plugin of this engine: it does not export wharf:plugin/lifecycle and one of the kinds"
             )));
         }
-        if let Some(kind) = description.kinds.iter().find(|kind| **kind != Kind::Authz) {
-            return Err(Error::not_implemented(format!(
-                "plugin \"{name}\" is {}, which this version of the engine does not run",
-                noun(*kind)
-            )));
-        }
         permission::check(&name, &description, &package.grants)?;
-        let template = Template::new(component, &package.grants).map_err(named)?;
-        let bounds = package.limits.resolve(Kind::Authz).map_err(named)?;
+        let template = Template::new(component, &package.grants, &description.kinds).map_err(named)?;
         let schema = Schema::new(package.schema.clone()).map_err(named)?;
         let generation =
             Generation { settings: schema.settings(&package.settings).map_err(named)?, files: Arc::new(Files::new(&package.grants)) };
         let (around, opened) = (around.clone(), package.clone());
-        let shared =
-            tokio::task::spawn_blocking(move || Shared::open(&opened, bounds, &around)).await.context("open the state of a plugin")?;
+        let shared = tokio::task::spawn_blocking(move || Shared::open(&opened, &around)).await.context("open the state of a plugin")?;
         let shared = Arc::new(shared.map_err(named)?);
         let watched = Mutex::new(Arc::clone(&generation.files));
-        let pool = Pool::new(template, Arc::clone(&shared), Arc::new(generation)).await.map_err(named)?;
+        let faces = Faces::new(&template, &description, &package, &shared, &Arc::new(generation)).await.map_err(named)?;
         let settings = tokio::sync::Mutex::new(package.settings);
-        let inner = Arc::new(Inner { shared, pool, schema, grants: package.grants, settings, watched, keeper: Mutex::default() });
+        let inner = Arc::new(Inner { shared, faces, schema, grants: package.grants, settings, watched, keeper: Mutex::default() });
         let keeper =
             tokio::spawn(keeper::keep(Arc::downgrade(&inner), inner.shared.timers.clone(), permission::granted("files", &inner.grants)));
         *inner.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper.abort_handle());
@@ -83,7 +79,32 @@ impl Plugin {
 
     /// Its authorizer.
     pub fn authorizer(&self) -> Option<Arc<dyn Authorizer>> {
-        Some(Arc::clone(&self.0) as Arc<dyn Authorizer>)
+        self.0.faces.authz.clone().map(|pool| pool as Arc<dyn Authorizer>)
+    }
+
+    /// Its log driver.
+    pub fn log_driver(&self) -> Option<Arc<dyn LogDriver>> {
+        self.0.faces.logging.clone().map(|driver| driver as Arc<dyn LogDriver>)
+    }
+
+    /// Its transformation of logs.
+    pub fn log_transform(&self) -> Option<Arc<dyn LogTransform>> {
+        self.0.faces.transform.clone().map(|pool| pool as Arc<dyn LogTransform>)
+    }
+
+    /// Its volume driver.
+    pub fn volume_driver(&self) -> Option<Arc<dyn VolumeDriver>> {
+        self.0.faces.volume.clone().map(|driver| driver as Arc<dyn VolumeDriver>)
+    }
+
+    /// Its metrics sink.
+    pub fn metrics_sink(&self) -> Option<Arc<dyn MetricsSink>> {
+        self.0.faces.metrics.clone().map(|pool| pool as Arc<dyn MetricsSink>)
+    }
+
+    /// Its IPAM driver.
+    pub fn ipam_driver(&self) -> Option<Arc<dyn IpamDriver>> {
+        self.0.faces.ipam.clone().map(|pool| pool as Arc<dyn IpamDriver>)
     }
 
     /// How it is.
@@ -128,7 +149,7 @@ impl Plugin {
     /// Ends it: calls that are under way are finished, new ones fail.
     pub async fn stop(&self) {
         self.0.end_keeper();
-        self.0.pool.stop().await;
+        self.0.faces.stop().await;
     }
 }
 
@@ -140,9 +161,10 @@ impl Inner {
         let settings = settings.unwrap_or_else(|| present.clone());
         let files = Arc::new(Files::new(&self.grants));
         let generation = Generation { settings: self.schema.settings(&settings).map_err(named)?, files: Arc::clone(&files) };
-        let replaced = self.pool.replace(Arc::new(generation)).await.map_err(named);
+        let replaced = self.faces.replace(&Arc::new(generation)).await.map_err(named);
         *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = files;
         replaced?;
+        self.shared.supervisor.forgive();
         *present = settings;
         Ok(())
     }
@@ -158,17 +180,6 @@ impl Inner {
             Err(e) => (Level::Error, format!("files have changed, but it goes on with the old ones: {e}")),
         };
         self.shared.journal.write(&self.shared.name, level, &text, Instant::now());
-    }
-
-    /// Tells the plugin that a timer went off. Whether it was told, well or not.
-    pub async fn wake(&self, timer: &str) -> bool {
-        let Ok((mut lease, _)) = self.pool.lease().await else { return false };
-        let outcome = lease.warm.instance.wake(&self.shared, timer).await;
-        let told = !matches!(outcome, Err(super::instance::NoResult::Failed(_)));
-        if let Err(e) = lease.done("wake", outcome) {
-            self.shared.journal.write(&self.shared.name, Level::Error, &format!("timer {timer}: {e}"), Instant::now());
-        }
-        told
     }
 
     fn end_keeper(&self) {

@@ -78,22 +78,31 @@ pub struct Limits {
     pub deadline: Option<Duration>,
     /// Bytes of memory of one instance.
     pub memory: Option<u64>,
-    /// Instances at once.
+    /// Instances at once, of kinds that have several.
     pub instances: Option<usize>,
     /// Bytes of durable state.
     pub state: Option<u64>,
 }
 
-/// What holds for one plugin.
+/// What holds for one kind of one plugin.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     pub deadline: Duration,
     pub memory: usize,
     pub instances: usize,
-    pub state: u64,
 }
 
 impl Limits {
+    /// The quota of durable state.
+    pub(super) fn state(self) -> Result<u64> {
+        match self.state.unwrap_or(STATE_QUOTA) {
+            state if state > STATE_MAX => {
+                Err(Error::invalid(format!("a plugin may have {STATE_MAX} bytes of state at the most, not {state}")))
+            }
+            state => Ok(state),
+        }
+    }
+
     /// With what `kind` has where nothing is said.
     pub(super) fn resolve(self, kind: Kind) -> Result<Bounds> {
         let row = Policy::of(kind);
@@ -101,17 +110,13 @@ impl Limits {
         if memory > MEMORY_MAX {
             return Err(Error::invalid(format!("a plugin may have {MEMORY_MAX} bytes of memory at the most, not {memory}")));
         }
-        let state = self.state.unwrap_or(STATE_QUOTA);
-        if state > STATE_MAX {
-            return Err(Error::invalid(format!("a plugin may have {STATE_MAX} bytes of state at the most, not {state}")));
-        }
         let deadline = self.deadline.unwrap_or(row.deadline);
-        let instances = self.instances.unwrap_or(row.instances);
+        let instances = if row.instances == 1 { 1 } else { self.instances.unwrap_or(row.instances) };
         if deadline.is_zero() || instances == 0 || instances > super::engine::INSTANCES as usize {
             return Err(Error::invalid(format!("a plugin needs a deadline, and 1 to {} instances", super::engine::INSTANCES)));
         }
         let memory = usize::try_from(memory).map_err(|_| Error::invalid("the memory of a plugin exceeds that of the machine"))?;
-        Ok(Bounds { deadline, memory, instances, state })
+        Ok(Bounds { deadline, memory, instances })
     }
 }
 
@@ -131,7 +136,8 @@ mod tests {
     fn limits_are_checked() {
         assert!(Limits { memory: Some(MEMORY_MAX + 1), ..Limits::default() }.resolve(Kind::Authz).is_err());
         assert!(Limits { instances: Some(0), ..Limits::default() }.resolve(Kind::Authz).is_err());
-        let bounds = Limits { memory: Some(MIB), ..Limits::default() }.resolve(Kind::Volume).unwrap();
-        assert_eq!((bounds.memory, bounds.deadline), (1 << 20, Duration::from_secs(120)));
+        let bounds = Limits { memory: Some(MIB), instances: Some(9), ..Limits::default() }.resolve(Kind::Volume).unwrap();
+        assert_eq!((bounds.memory, bounds.deadline, bounds.instances), (1 << 20, Duration::from_secs(120), 1));
+        assert!(Limits { state: Some(STATE_MAX + 1), ..Limits::default() }.state().is_err());
     }
 }

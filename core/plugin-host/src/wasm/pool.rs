@@ -1,96 +1,124 @@
-//! Warm instances of an authorization plugin: one call each at a time, more of them as they are needed.
+//! Warm instances of one kind of a plugin: one call each at a time, more of them as they are needed and allowed.
 
 use super::{
-    bindings::authorizer,
-    context::{Generation, Shared},
-    instance::{Instance, NoResult, Template, arm, call},
+    context::{Cx, Generation, Shared},
+    failure::Failure,
+    instance::{Instance, NoResult, Template},
     journal::Level,
-    policy,
+    policy::{self, Bounds},
     statistics::Function,
 };
 use arc_swap::ArcSwap;
+use async_trait::async_trait;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
-use wharf_spi::authz::Interests;
+use wasmtime::component::InstancePre;
+use wharf_spi::plugin::PluginKind as Kind;
 use wharf_types::{Error, Result};
 
-pub(super) struct Pool {
+/// A kind: where its functions are in an instance, and what an instance says of itself.
+pub(super) trait Export: Send + Sync + 'static {
+    const KIND: Kind;
+    /// Where its functions are in the component.
+    type Indices: Send + Sync;
+    /// Its functions in an instance.
+    type Guest: Send + Sync;
+    /// What every instance is asked once, after its start.
+    type Said: Clone + Send + Sync;
+
+    fn find(pre: &InstancePre<Cx>) -> wasmtime::Result<Self::Indices>;
+    fn load(indices: &Self::Indices, instance: &mut Instance) -> wasmtime::Result<Self::Guest>;
+    fn ask(guest: &Self::Guest, instance: &mut Instance, shared: &Shared) -> impl Future<Output = Result<Self::Said, NoResult>> + Send;
+}
+
+pub(super) struct Pool<E: Export> {
     template: Template,
-    exports: authorizer::GuestIndices,
-    shared: Arc<Shared>,
-    current: ArcSwap<Current>,
-    idle: Mutex<Vec<Warm>>,
+    exports: E::Indices,
+    pub shared: Arc<Shared>,
+    bounds: Bounds,
+    current: ArcSwap<Current<E>>,
+    idle: Mutex<Vec<Warm<E>>>,
     permits: Semaphore,
+    made: AtomicU64,
 }
 
 /// What new instances are made of, and what the first of them said.
-struct Current {
+struct Current<E: Export> {
     generation: Arc<Generation>,
-    interests: Interests,
+    said: E::Said,
 }
 
 /// A started instance.
-pub(super) struct Warm {
+pub(super) struct Warm<E: Export> {
     pub instance: Instance,
-    pub guest: authorizer::Guest,
+    pub guest: E::Guest,
+    /// Tells it from all others of the pool.
+    pub number: u64,
     generation: Arc<Generation>,
-    interests: Interests,
+    said: E::Said,
     calls: u32,
     idle_since: Instant,
 }
 
-impl Pool {
-    /// With a first instance, whose start decides whether there will be a pool.
-    pub async fn new(template: Template, shared: Arc<Shared>, generation: Arc<Generation>) -> Result<Self> {
-        let exports = authorizer::GuestIndices::new(&template.pre)
-            .map_err(|e| Error::invalid(format!("the plugin does not fit this engine: {e:#}")))?;
-        let first = make(&template, &exports, &shared, &generation).await.map_err(|e| Error::invalid(e.to_string()))?;
-        let current = ArcSwap::from_pointee(Current { generation, interests: first.interests });
-        let permits = Semaphore::new(shared.bounds.instances);
-        Ok(Self { template, exports, shared, current, idle: Mutex::new(vec![first]), permits })
-    }
+/// Lets a new generation replace the present one.
+pub(super) type Adopt = Box<dyn FnOnce() + Send>;
 
-    pub fn interests(&self) -> Interests {
-        self.current.load().interests
-    }
-
-    /// Replaces all instances by those of a new generation, when its first one starts and takes a `reload`.
+/// What all pools of a plugin have in common.
+#[async_trait]
+pub(super) trait Instances: Send + Sync {
+    /// Makes a first instance of a new generation, which starts and takes a `reload`. Everything stays as it is until it is adopted.
     ///
     /// # Errors
-    /// What the plugin says; the old instances stay.
-    pub async fn replace(&self, generation: Arc<Generation>) -> Result<()> {
-        if self.permits.is_closed() {
-            return Err(Error::conflict("it is stopped"));
-        }
-        let mut first = make(&self.template, &self.exports, &self.shared, &generation).await.map_err(|e| Error::invalid(e.to_string()))?;
-        first.instance.reload(&self.shared).await.map_err(|e| Error::invalid(e.to_string()))?;
-        let interests = first.interests;
-        let mut idle = self.idle();
-        self.current.store(Arc::new(Current { generation, interests }));
-        let old = std::mem::replace(&mut *idle, vec![first]);
-        drop(idle);
-        drop(old);
-        self.shared.supervisor.forgive();
-        Ok(())
+    /// What the plugin says.
+    async fn prepare(self: Arc<Self>, generation: Arc<Generation>) -> Result<Adopt>;
+    /// Drops instances that had nothing to do for [`policy::IDLE`], but for the one that was used last.
+    fn shrink(&self, now: Instant);
+    /// Tells an instance that a timer went off. Whether it was told, well or not.
+    async fn wake(&self, timer: &str) -> bool;
+    /// No more calls; those that are under way are waited for as long as they may take.
+    async fn stop(&self);
+}
+
+impl<E: Export> Pool<E> {
+    /// With a first instance, whose start decides whether there will be a pool.
+    pub async fn new(template: Template, shared: Arc<Shared>, generation: Arc<Generation>, bounds: Bounds) -> Result<Self> {
+        let exports = E::find(&template.pre).map_err(|e| Error::invalid(format!("the plugin does not fit this engine: {e:#}")))?;
+        let first = make::<E>(&template, &exports, &shared, &generation, bounds, 0).await.map_err(|e| Error::invalid(e.to_string()))?;
+        let current = ArcSwap::from_pointee(Current { generation, said: first.said.clone() });
+        let permits = Semaphore::new(bounds.instances);
+        Ok(Self { template, exports, shared, bounds, current, idle: Mutex::new(vec![first]), permits, made: AtomicU64::new(1) })
+    }
+
+    /// What the first instance said.
+    pub fn said(&self) -> E::Said {
+        self.current.load().said.clone()
+    }
+
+    async fn make(&self, generation: &Arc<Generation>) -> Result<Warm<E>, NoResult> {
+        let number = self.made.fetch_add(1, Relaxed);
+        make(&self.template, &self.exports, &self.shared, generation, self.bounds, number).await
     }
 
     /// An instance for one call, and the time that is left for that.
     ///
     /// # Errors
     /// [`wharf_types::ErrorKind::Unavailable`] when the plugin is quarantined, stopped or busy, or cannot be started.
-    pub async fn lease(&self) -> Result<(Lease<'_>, Duration)> {
+    pub async fn lease(&self) -> Result<(Lease<'_, E>, Duration)> {
         let began = Instant::now();
         self.shared.supervisor.admit(began).map_err(Error::unavailable)?;
-        let limit = self.shared.bounds.deadline;
+        let limit = self.bounds.deadline;
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
             Err(_) => match tokio::time::timeout(limit, self.permits.acquire()).await {
                 Ok(Ok(permit)) => permit,
                 Ok(Err(_)) => return Err(Error::unavailable("it is stopped")),
-                Err(_) => return Err(Error::unavailable(format!("it is busy: no instance became free within {limit:?}"))),
+                Err(_) => return Err(busy(limit)),
             },
         };
         let idle = self.idle().pop();
@@ -98,8 +126,16 @@ impl Pool {
             Some(warm) => warm,
             None => {
                 let generation = Arc::clone(&self.current.load().generation);
-                make(&self.template, &self.exports, &self.shared, &generation).await.map_err(|e| {
-                    self.failed("start", &e.to_string());
+                // A caller waits for its deadline, and not for that of a start besides.
+                let waited = began.elapsed();
+                let made = match tokio::time::timeout(limit.saturating_sub(waited), self.make(&generation)).await {
+                    Ok(made) => made,
+                    // It is not to blame for the time that others took.
+                    Err(_) if waited > limit / 2 => return Err(busy(limit)),
+                    Err(_) => Err(NoResult::Failed(Failure::Deadline(limit))),
+                };
+                made.map_err(|e| {
+                    self.failed(Function::Start, &e.to_string());
                     Error::unavailable(e.to_string())
                 })?
             }
@@ -107,70 +143,113 @@ impl Pool {
         Ok((Lease { pool: self, warm, _permit: permit }, limit.saturating_sub(began.elapsed())))
     }
 
-    /// Drops instances that had nothing to do for [`policy::IDLE`], but for the one that was used last.
-    pub fn shrink(&self, now: Instant) {
-        let mut idle = self.idle();
-        let newest = idle.pop();
-        let keep = |warm: &mut Warm| now.duration_since(warm.idle_since) < policy::IDLE;
-        let old: Vec<Warm> = idle.extract_if(.., |warm| !keep(warm)).collect();
-        idle.extend(newest);
-        drop(idle);
-        drop(old);
-    }
-
-    /// No more calls; those that are under way are waited for as long as they may take.
-    pub async fn stop(&self) {
-        let all = u32::try_from(self.shared.bounds.instances).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(self.shared.bounds.deadline + super::engine::TICK * 10, self.permits.acquire_many(all)).await;
-        self.permits.close();
-        let idle = std::mem::take(&mut *self.idle());
-        drop(idle);
-    }
-
-    fn failed(&self, function: &str, reason: &str) {
-        let text = format!("{function}: {reason}");
+    fn failed(&self, function: Function, reason: &str) {
+        let text = format!("{}: {reason}", function.name());
         self.shared.journal.write(&self.shared.name, Level::Error, &text, Instant::now());
         if self.shared.supervisor.failure(Instant::now(), text) {
             tracing::error!(plugin = self.shared.name, reason, "plugin is quarantined");
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Warm>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Warm<E>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+#[async_trait]
+impl<E: Export> Instances for Pool<E> {
+    async fn prepare(self: Arc<Self>, generation: Arc<Generation>) -> Result<Adopt> {
+        if self.permits.is_closed() {
+            return Err(Error::conflict("it is stopped"));
+        }
+        let mut first = self.make(&generation).await.map_err(|e| Error::invalid(e.to_string()))?;
+        first.instance.reload(&self.shared).await.map_err(|e| Error::invalid(e.to_string()))?;
+        Ok(Box::new(move || {
+            let mut idle = self.idle();
+            self.current.store(Arc::new(Current { generation, said: first.said.clone() }));
+            let old = std::mem::replace(&mut *idle, vec![first]);
+            drop(idle);
+            drop(old);
+        }))
+    }
+
+    fn shrink(&self, now: Instant) {
+        let mut idle = self.idle();
+        let newest = idle.pop();
+        let keep = |warm: &mut Warm<E>| now.duration_since(warm.idle_since) < policy::IDLE;
+        let old: Vec<Warm<E>> = idle.extract_if(.., |warm| !keep(warm)).collect();
+        idle.extend(newest);
+        drop(idle);
+        drop(old);
+    }
+
+    async fn wake(&self, timer: &str) -> bool {
+        let Ok((mut lease, _)) = self.lease().await else { return false };
+        let outcome = lease.warm.instance.wake(&self.shared, timer).await;
+        let told = !matches!(outcome, Err(NoResult::Failed(_)));
+        if let Err(e) = lease.done(Function::Wake, outcome, |(), _| Ok(())) {
+            self.shared.journal.write(&self.shared.name, Level::Error, &format!("timer {timer}: {e}"), Instant::now());
+        }
+        told
+    }
+
+    async fn stop(&self) {
+        let all = u32::try_from(self.bounds.instances).unwrap_or(u32::MAX);
+        let _ = tokio::time::timeout(self.bounds.deadline + super::engine::TICK * 10, self.permits.acquire_many(all)).await;
+        self.permits.close();
+        let idle = std::mem::take(&mut *self.idle());
+        drop(idle);
+    }
+}
+
 /// Makes an instance, starts it, and asks what it wants.
-async fn make(
+async fn make<E: Export>(
     template: &Template,
-    exports: &authorizer::GuestIndices,
+    exports: &E::Indices,
     shared: &Arc<Shared>,
     generation: &Arc<Generation>,
-) -> Result<Warm, NoResult> {
-    let mut instance = Instance::new(template, shared, generation).await.map_err(NoResult::Failed)?;
+    bounds: Bounds,
+    number: u64,
+) -> Result<Warm<E>, NoResult> {
+    let mut instance = Instance::new(template, shared, generation, bounds).await.map_err(NoResult::Failed)?;
     instance.start(shared).await?;
-    let guest = exports.load(&mut instance.store, &instance.raw)?;
-    let limit = arm(&mut instance.store, shared.bounds.deadline);
-    let asked = async { guest.call_interests(&mut instance.store).await.map(Ok) };
-    let wanted = call(shared, Function::Interests, limit, asked).await?;
-    let interests = Interests { input: wanted.input, filter: wanted.filter };
-    Ok(Warm { instance, guest, generation: Arc::clone(generation), interests, calls: 0, idle_since: Instant::now() })
+    let guest = E::load(exports, &mut instance)?;
+    let said = E::ask(&guest, &mut instance, shared).await?;
+    Ok(Warm { instance, guest, number, generation: Arc::clone(generation), said, calls: 0, idle_since: Instant::now() })
 }
 
 /// An instance in use. Dropped, it is gone, since nobody knows what state it is in.
-pub(super) struct Lease<'a> {
-    pool: &'a Pool,
-    pub warm: Warm,
+pub(super) struct Lease<'a, E: Export> {
+    pool: &'a Pool<E>,
+    pub warm: Warm<E>,
     _permit: SemaphorePermit<'a>,
 }
 
-impl Lease<'_> {
-    /// The call is over: the instance goes back, or away.
+impl<E: Export> Lease<'_, E> {
+    /// The call is over: what it answered is checked, and the instance goes back, or away.
     ///
     /// # Errors
-    /// Its failure, or what the plugin answered, in words.
-    pub fn done<R>(self, function: &str, outcome: Result<R, NoResult>) -> Result<R> {
+    /// [`wharf_types::ErrorKind::System`] with what the plugin answered, [`wharf_types::ErrorKind::Unavailable`] with its failure,
+    /// in words. What `check` says against an answer is one.
+    pub fn done<R, T>(
+        self,
+        function: Function,
+        outcome: Result<R, NoResult>,
+        check: impl FnOnce(R, &mut Cx) -> Result<T, String>,
+    ) -> Result<T> {
         let Self { pool, mut warm, _permit } = self;
+        let whole = Failure::Deadline(pool.bounds.deadline);
+        let outcome = match outcome {
+            // Some of the time may have gone by before the call: what is known of it is the whole.
+            Err(NoResult::Failed(Failure::Deadline(_))) => Err(NoResult::Failed(whole)),
+            other => other,
+        };
+        let outcome = outcome.and_then(|answer| {
+            check(answer, warm.instance.store.data_mut()).map_err(|what| {
+                pool.shared.statistics.nonsense(function);
+                NoResult::Failed(Failure::Nonsense(what))
+            })
+        });
         if let Err(NoResult::Failed(failure)) = &outcome {
             pool.failed(function, &failure.to_string());
         } else {
@@ -187,6 +266,37 @@ impl Lease<'_> {
                 idle.push(warm);
             }
         }
-        outcome.map_err(|e| Error::system(e.to_string()))
+        outcome.map_err(|e| match e {
+            NoResult::Answered(text) => Error::system(text),
+            NoResult::Failed(failure) => Error::unavailable(failure.to_string()),
+        })
     }
+}
+
+/// Calls a function of a leased instance, and checks its answer.
+macro_rules! ask {
+    ($pool:expr, $function:ident, $method:ident($($argument:expr),*), $check:expr) => {{
+        let (mut lease, limit) = $pool.lease().await?;
+        let $crate::wasm::pool::Warm { instance, guest, .. } = &mut lease.warm;
+        $crate::wasm::instance::arm(&mut instance.store, limit);
+        let function = $crate::wasm::statistics::Function::$function;
+        let outcome =
+            $crate::wasm::instance::call(&$pool.shared, function, limit, guest.$method(&mut instance.store $(, $argument)*)).await;
+        lease.done(function, outcome, $check)
+    }};
+}
+pub(super) use ask;
+
+fn busy(limit: Duration) -> Error {
+    Error::unavailable(format!("it is busy: no instance became free within {limit:?}"))
+}
+
+/// What the plugin answered against something that its user gave.
+pub(super) fn refusal(e: Error) -> Error {
+    if e.kind() == wharf_types::ErrorKind::System { Error::invalid(e.message()) } else { e }
+}
+
+/// When a plugin wants to be asked again, in milliseconds: within bounds that neither hammer it nor forget it.
+pub(super) fn again(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds.clamp(100, 3_600_000))
 }

@@ -1,6 +1,7 @@
 //! Secrets of a plugin: files of the operator, read each time that one is opened, never kept and never named by their content.
 
 use super::{
+    context::Cx,
     grant::{Grant, Grants},
     private,
 };
@@ -12,6 +13,7 @@ use std::{
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
+use wasmtime::component::Resource;
 use wharf_store::open_in;
 use wharf_types::Result;
 
@@ -82,6 +84,15 @@ impl Secrets {
         file.take(SECRET_MAX).read_to_end(&mut bytes).map_err(|e| failed(&e))?;
         Ok(Secret { name: name.to_owned(), bytes })
     }
+}
+
+/// A secret that a plugin handed over, for the rest of the engine.
+///
+/// # Errors
+/// In words, when it has none of that handle.
+pub(super) fn take(cx: &mut Cx, handle: Resource<Secret>) -> Result<wharf_spi::secret::Secret, String> {
+    let secret = cx.handles.delete(handle).map_err(|e| format!("a secret that it does not have: {e}"))?;
+    Ok(wharf_spi::secret::Secret::new(secret.word()))
 }
 
 #[cfg(test)]

@@ -16,10 +16,45 @@ pub(super) enum Function {
     Interests,
     Judge,
     Filter,
+    LogValidate,
+    LogOpen,
+    LogPush,
+    LogClose,
+    LogApply,
+    VolumeCapabilities,
+    VolumeValidate,
+    VolumeCreate,
+    VolumeRemove,
+    VolumePublish,
+    VolumeUnpublish,
+    VolumeStatus,
+    VolumeReconcile,
+    MetricsPush,
+    IpamOpenPool,
+    IpamClosePool,
+    IpamAllocate,
+    IpamRelease,
+    IpamRenew,
+    IpamUsage,
+    IpamReconcile,
 }
 
 /// Their names, in the order of [`Function`].
-const NAMES: [&str; 6] = ["start", "reload", "wake", "interests", "judge", "filter"];
+#[rustfmt::skip]
+const NAMES: [&str; 27] = [
+    "start", "reload", "wake", "interests", "judge", "filter",
+    "logging.validate", "logging.open", "logging.push", "logging.close", "logging.apply",
+    "volume.capabilities", "volume.validate", "volume.create", "volume.remove", "volume.publish", "volume.unpublish",
+    "volume.status", "volume.reconcile",
+    "metrics.push",
+    "ipam.open-pool", "ipam.close-pool", "ipam.allocate", "ipam.release", "ipam.renew", "ipam.usage", "ipam.reconcile",
+];
+
+impl Function {
+    pub fn name(self) -> &'static str {
+        NAMES.get(self as usize).copied().unwrap_or_default()
+    }
+}
 
 #[derive(Default)]
 struct Counters {
@@ -53,6 +88,13 @@ impl Statistics {
         }
     }
 
+    /// An answer that was counted made no sense.
+    pub fn nonsense(&self, function: Function) {
+        if let Some(counters) = self.0.get(function as usize) {
+            counters.traps.fetch_add(1, Relaxed);
+        }
+    }
+
     /// What was counted, of functions that were called.
     pub fn read(&self) -> Vec<(&'static str, Calls)> {
         let of = |counters: &Counters| {
@@ -76,6 +118,13 @@ impl Statistics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn functions_have_their_names() {
+        assert_eq!((Function::Filter.name(), Function::LogApply.name()), ("filter", "logging.apply"));
+        assert_eq!((Function::VolumeReconcile.name(), Function::MetricsPush.name()), ("volume.reconcile", "metrics.push"));
+        assert_eq!((Function::IpamReconcile.name(), Function::IpamReconcile as usize + 1), ("ipam.reconcile", NAMES.len()));
+    }
 
     #[test]
     fn outcomes_are_told_apart_and_buckets_add_up() {

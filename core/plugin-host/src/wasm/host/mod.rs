@@ -23,13 +23,14 @@ use super::{
 };
 use std::time::Instant;
 use wasmtime::component::{HasSelf, Linker, Resource};
+use wharf_spi::plugin::PluginKind as Kind;
 use wharf_types::Timestamp;
 
 /// Bytes of one call of `random`.
 const RANDOM_MAX: u32 = 64 << 10;
 
 /// Links what everybody has, and what was granted.
-pub(super) fn link(linker: &mut Linker<Cx>, grants: &Grants) -> wasmtime::Result<()> {
+pub(super) fn link(linker: &mut Linker<Cx>, grants: &Grants, kinds: &[Kind]) -> wasmtime::Result<()> {
     config::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
     log::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
     clock::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
@@ -47,8 +48,9 @@ pub(super) fn link(linker: &mut Linker<Cx>, grants: &Grants) -> wasmtime::Result
         timers_wit::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
     }
     let (http, sockets) = (granted("http", grants), granted("sockets", grants));
-    // The others speak of its type. Who was not given a secret opens none, and cannot import the function at all.
-    if granted("secrets", grants) || http || sockets {
+    // The others, and the mount plans of volume drivers, speak of its type. Who was not given a secret opens none, and cannot import the
+    // function at all.
+    if granted("secrets", grants) || http || sockets || kinds.contains(&Kind::Volume) {
         secrets_wit::add_to_linker::<_, HasSelf<Cx>>(linker, |cx| cx)?;
     }
     if http {

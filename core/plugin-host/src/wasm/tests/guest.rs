@@ -77,6 +77,97 @@ impl Guest {
     }
 }
 
+/// A plugin of any world. Functions answer with zeros unless a test says otherwise; a resource is the number 7.
+pub struct Answers {
+    /// A world of `wharf:plugin`, or several of them as one.
+    worlds: Vec<&'static str>,
+    fields: String,
+    bodies: Vec<(String, String)>,
+    next: u32,
+}
+
+impl Answers {
+    pub fn of(worlds: &[&'static str]) -> Self {
+        Self { worlds: worlds.to_vec(), fields: String::new(), bodies: Vec::new(), next: 1024 }
+    }
+
+    /// Of a function, by the end of its name (`driver@0.1.0#create`). Parameters are `(local.get 0)` and so on.
+    pub fn body(mut self, function: &str, body: &str) -> Self {
+        self.bodies.insert(0, (function.to_owned(), body.to_owned()));
+        self
+    }
+
+    pub fn field(mut self, field: &str) -> Self {
+        self.fields.push_str(field);
+        self
+    }
+
+    /// The bytes of what the function answers.
+    pub fn answer(mut self, function: &str, bytes: &[u8]) -> Self {
+        let at = self.place(bytes);
+        self.body(function, &format!("(i32.const {at})"))
+    }
+
+    /// Puts bytes into the memory of the plugin; where they are.
+    pub fn place(&mut self, bytes: &[u8]) -> u32 {
+        let at = self.next;
+        let text: String = bytes.iter().map(|b| format!("\\{b:02x}")).collect();
+        self.fields.push_str(&format!("(data (i32.const {at}) \"{text}\")\n"));
+        self.next = (at + u32::try_from(bytes.len()).unwrap()).next_multiple_of(64);
+        at
+    }
+
+    pub fn component(&self) -> Vec<u8> {
+        let (mut resolve, _) = packages();
+        let includes: String = self.worlds.iter().map(|world| format!("include wharf:plugin/{world}@0.1.0;")).collect();
+        let package = resolve.push_str("several.wit", &format!("package test:several; world several {{ {includes} }}")).unwrap();
+        let world = resolve.select_world(&[package], Some("several")).unwrap();
+        let (mut imports, mut functions) = (String::new(), String::new());
+        for item in resolve.worlds[world].exports.values() {
+            let wit_parser::WorldItem::Interface { id, .. } = item else { continue };
+            let interface = resolve.id_of(*id).unwrap();
+            for function in resolve.interfaces[*id].functions.values() {
+                let name = format!("{interface}#{}", function.name);
+                let ty = resolve.wasm_signature(wit_parser::abi::AbiVariant::GuestExport, function);
+                let word = |ty: &wit_parser::abi::WasmType| match ty {
+                    wit_parser::abi::WasmType::I64 | wit_parser::abi::WasmType::PointerOrI64 => "i64",
+                    wit_parser::abi::WasmType::F64 => "f64",
+                    wit_parser::abi::WasmType::F32 => "f32",
+                    _ => "i32",
+                };
+                let words = |types: &[wit_parser::abi::WasmType]| types.iter().map(word).collect::<Vec<_>>().join(" ");
+                let usual = if function.name.starts_with("[constructor]") { "(call $new (i32.const 7))" } else { ZEROS };
+                let body = self.bodies.iter().find(|(end, _)| name.ends_with(end.as_str())).map_or(usual, |(_, body)| body);
+                functions.push_str(&format!(
+                    "(func (export \"{name}\") (param {}) (result {}) {body})\n",
+                    words(&ty.params),
+                    words(&ty.results)
+                ));
+            }
+            for (resource, id) in &resolve.interfaces[*id].types {
+                if matches!(resolve.types[*id].kind, wit_parser::TypeDefKind::Resource) {
+                    let made =
+                        format!("(import \"[export]{interface}\" \"[resource-new]{resource}\" (func $new (param i32) (result i32)))");
+                    imports.push_str(&made);
+                    let name = format!("{interface}#[dtor]{resource}");
+                    let body = self.bodies.iter().find(|(end, _)| name.ends_with(end.as_str())).map_or("", |(_, body)| body);
+                    functions.push_str(&format!("(func (export \"{name}\") (param i32) {body})\n"));
+                }
+            }
+        }
+        let text = format!(
+            r#"(module {imports} {} (memory (export "memory") 1) (global $next (mut i32) (i32.const 16384))
+              (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+                (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
+                (global.set $next (i32.add (local.get $at) (local.get 3)))
+                (local.get $at))
+              {functions})"#,
+            self.fields
+        );
+        encode(&resolve, world, wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}")))
+    }
+}
+
 /// All of `wit/`, and the package with the worlds.
 pub fn packages() -> (Resolve, PackageId) {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");

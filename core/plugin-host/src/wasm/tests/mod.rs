@@ -5,15 +5,21 @@ mod guest;
 mod hostile;
 mod http;
 mod interfaces;
+mod ipam;
 mod life;
+mod logging;
+mod metrics_sink;
+mod released;
 mod secrets;
 mod servers;
+mod several;
 mod sockets;
+mod volume;
 mod worlds;
 
 use super::{Grants, Limits, Package, Plugin, Settings, WasmHost};
 use crate::wasm::egress::Network;
-use guest::Guest;
+use guest::{Answers, Guest};
 use serde_json::Value;
 use std::time::Duration;
 use wharf_spi::authz::{Action, AuthzRequest, Bind, Caller, Exposure, Object, ObjectKind, PeerCert, PeerCred, RawView};
@@ -37,6 +43,11 @@ impl World {
 
     async fn load(&self, guest: &Guest) -> wharf_types::Result<Plugin> {
         self.host.load(package(guest.component(), "")).await
+    }
+
+    /// One of these worlds.
+    async fn kind(&self, answers: &Answers, grants: &str) -> Plugin {
+        self.host.load(package(answers.component(), grants)).await.unwrap()
     }
 
     async fn with(&self, guest: &Guest, grants: &str) -> Plugin {
@@ -85,3 +96,18 @@ fn request() -> AuthzRequest {
 async fn refused(plugin: &Plugin) -> String {
     plugin.authorizer().unwrap().judge(&request()).await.expect_err("an error").to_string()
 }
+
+/// What of a plugin never answers and what answers nonsense, as the next words of its caller: the first error, and the health.
+fn trouble<T: std::fmt::Debug>(plugin: &Plugin, outcome: wharf_types::Result<T>) -> String {
+    let error = outcome.expect_err("an error");
+    assert_eq!(error.kind(), wharf_types::ErrorKind::Unavailable, "{error}");
+    assert_ne!(plugin.health().status, "healthy");
+    error.to_string()
+}
+
+/// Bytes of a list or a text at a place of the plugin's memory.
+fn list(at: u32, length: usize) -> Vec<u8> {
+    [at.to_le_bytes(), u32::try_from(length).unwrap().to_le_bytes()].concat()
+}
+
+const LOOP: &str = "(loop $l (br $l)) unreachable";
