@@ -20,8 +20,9 @@ SHIM_CARGO   = LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=/usr/lib/$$(gcc -
                $(CARGO) build --locked -p wharf-shim --target $(TRIPLE) --target-dir $(TARGET)/shim
 SHIM_OUT     = $(TARGET)/shim/$(TRIPLE)
 TEST_SHIM    = WHARF_SHIM="$(abspath $(SHIM_OUT))/debug/wharf-shim"
+PLUGINS      = CARGO_TARGET_DIR="$(abspath $(TARGET))" scripts/plugins.sh
 
-.PHONY: help setup build dev plugins run stop test lint deny unit fuzz fuzz-brief e2e bench docs install uninstall clean
+.PHONY: help setup build dev plugins plugincheck run stop test lint deny unit fuzz fuzz-brief e2e bench docs install uninstall clean
 
 help:
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -42,7 +43,10 @@ dev: ## debug binaries, in target/debug
 	@install -m 0755 $(SHIM_OUT)/debug/wharf-shim $(TARGET)/debug/wharf-shim
 
 plugins: ## first-party plugins in target/plugins, ready for `docker plugin create`
-	CARGO_TARGET_DIR="$(abspath $(TARGET))" scripts/plugins.sh build
+	$(PLUGINS) build
+
+plugincheck: ## lint and test the first-party plugins and the SDK
+	$(PLUGINS) test
 
 run: setup build ## build, check the host, start the daemon and run a first container
 	@scripts/run.sh $(TARGET)/release/wharfd $(TARGET)/wharfd.log
@@ -50,7 +54,7 @@ run: setup build ## build, check the host, start the daemon and run a first cont
 stop: ## stop the daemon that `make run` started
 	@scripts/stop.sh
 
-test: setup dev lint deny unit fuzz-brief e2e ## everything that must pass before a change goes in
+test: setup dev plugins lint deny unit plugincheck fuzz-brief e2e ## everything that must pass before a change goes in
 
 lint:
 	$(CARGO) fmt --all --check
@@ -79,7 +83,7 @@ fuzz-brief:
 # The test clients that scripts/setup.sh installs come first: `python3` has docker-py and `node` finds dockerode.
 e2e: ## end-to-end tests against the debug binaries
 	PATH="$(CURDIR)/tests/.cache/venv/bin:$$PATH" NODE_PATH="$(CURDIR)/tests/.cache/node/node_modules" \
-		WHARFD="$(abspath $(TARGET))/debug/wharfd" $(TEST_SHIM) tests/run.sh
+		WHARFD="$(abspath $(TARGET))/debug/wharfd" $(TEST_SHIM) WHARF_PLUGINS="$(abspath $(TARGET))/plugins" tests/run.sh
 
 bench: ## benchmarks of the crates that have some
 	$(CARGO) bench --locked --workspace --exclude wharf-tests --benches

@@ -1,7 +1,8 @@
 #!/bin/bash
 # The first-party plugins.
 #
-#   scripts/plugins.sh build [NAME …]     into target/plugins/NAME/{config.json,rootfs/}, as `docker plugin create NAME DIR` wants it
+#   scripts/plugins.sh build [NAME …]     into target/plugins/NAME/{config.json,rootfs/}, as `docker plugin create NAME DIR` wants it;
+#                                         the same is in plugins/NAME/dist
 #   scripts/plugins.sh test               lint and run their tests, which need no engine
 #
 # A directory of plugins/ with a config.json is one.
@@ -26,6 +27,8 @@ pack() {
     if [ -f "$source/settings.schema.json" ]; then cp "$source/settings.schema.json" "$new/rootfs/"; fi
     rm -rf "${OUT:?}/$name"
     mv "$new" "$OUT/$name"
+    rm -rf "$source/dist"
+    cp -R "$OUT/$name" "$source/dist"
     echo "$OUT/$name"
 }
 

@@ -36,12 +36,20 @@ pub fn take(dir: &Path, archive: impl Read + Send) -> Result<(String, PluginConf
     let (_, mut tar) = unpack(archive).map_err(|e| Error::invalid(format!("invalid archive: {e}")).with_source(e))?;
     unpack_into(root, b"/", &mut tar, UnpackOptions::default())?;
     let config = read(&place, "config.json")?.ok_or_else(|| Error::invalid("config.json not found"))?;
-    let config = serde_json::from_slice(&config).map(canonical).and_then(serde_json::from_value);
-    let config = config.map_err(|e| Error::invalid(format!("invalid config.json: {e}")))?;
+    let config = parse(&config)?;
     match fs::symlink_metadata(place.join("rootfs")) {
         Ok(found) if found.is_dir() => Ok((name, config)),
         _ => Err(Error::invalid("no rootfs found")),
     }
+}
+
+/// The text of a `config.json`.
+///
+/// # Errors
+/// 400 saying what is wrong with it.
+pub fn parse(config: &[u8]) -> Result<PluginConfig> {
+    let config = serde_json::from_slice(config).map(canonical).and_then(serde_json::from_value);
+    config.map_err(|e| Error::invalid(format!("invalid config.json: {e}")))
 }
 
 /// The keys of `config.json`, which Docker's documentation writes in small letters and Docker itself in capitals: it takes both.

@@ -4,10 +4,10 @@
 //! what the operator's archive held. Who runs the code is behind [`PluginRunner`]; the authorization chain is in [`chain`].
 
 mod chain;
-mod content;
+pub mod content;
 mod lifecycle;
 mod privileges;
-mod settings;
+pub mod settings;
 
 use crate::Events;
 use arc_swap::ArcSwap;
