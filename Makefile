@@ -30,23 +30,24 @@ help:
 setup: ## install what building and testing need (Debian packages, test clients)
 	@scripts/setup.sh all
 
-build: ## release binaries: wharfd and wharf-shim in target/release
+build: ## release binaries: wharfd, wharf-shim and wharf-plugin in target/release
 	@scripts/setup.sh build
-	$(CARGO) build --locked --release -p wharf-daemon
+	$(CARGO) build --locked --release -p wharf-daemon -p wharf-plugin-cli
 	$(SHIM_CARGO) --profile shim
 	@install -m 0755 $(SHIM_OUT)/shim/wharf-shim $(TARGET)/release/wharf-shim
 
 dev: ## debug binaries, in target/debug
 	@scripts/setup.sh build
-	$(CARGO) build --locked -p wharf-daemon
+	$(CARGO) build --locked -p wharf-daemon -p wharf-plugin-cli
 	$(SHIM_CARGO)
 	@install -m 0755 $(SHIM_OUT)/debug/wharf-shim $(TARGET)/debug/wharf-shim
 
 plugins: ## first-party plugins in target/plugins, ready for `docker plugin create`
 	$(PLUGINS) build
 
-plugincheck: ## lint and test the first-party plugins and the SDK
+plugincheck: dev ## lint and test the first-party plugins, and the SDK in every language
 	$(PLUGINS) test
+	$(PLUGINS) hello
 
 run: setup build ## build, check the host, start the daemon and run a first container
 	@scripts/run.sh $(TARGET)/release/wharfd $(TARGET)/wharfd.log
@@ -91,9 +92,12 @@ bench: ## benchmarks of the crates that have some
 docs: ## regenerate the generated pages of the manual
 	WHARF_WRITE_DOCS=1 $(CARGO) test --locked -p wharf-daemon --test docs
 	WHARF_WRITE_DOCS=1 $(CARGO) test --locked -p wharf-api --lib reference
+	cd plugins && WHARF_WRITE_DOCS=1 CARGO_TARGET_DIR="$(abspath $(TARGET))/plugin-build" \
+		$(CARGO) test --locked -p wharf-plugin-testing --test generated
 
 install: ## install into PREFIX (/usr/local), below DESTDIR; run `make build` first
 	install -D -m 0755 $(TARGET)/release/wharfd $(BINDIR)/wharfd
+	install -m 0755 $(TARGET)/release/wharf-plugin $(BINDIR)/wharf-plugin
 	install -D -m 0755 $(TARGET)/release/wharf-shim $(LIBEXECDIR)/wharf-shim
 	install -d $(UNITDIR)
 	sed 's|@BINDIR@|$(PREFIX)/bin|' packaging/wharfd.service >$(UNITDIR)/wharfd.service
@@ -101,7 +105,7 @@ install: ## install into PREFIX (/usr/local), below DESTDIR; run `make build` fi
 	@echo "Start it with: systemctl daemon-reload && systemctl enable --now wharfd"
 
 uninstall: ## remove what install put there; data and configuration stay
-	rm -f $(BINDIR)/wharfd $(LIBEXECDIR)/wharf-shim $(UNITDIR)/wharfd.service $(UNITDIR)/wharfd.socket
+	rm -f $(BINDIR)/wharfd $(BINDIR)/wharf-plugin $(LIBEXECDIR)/wharf-shim $(UNITDIR)/wharfd.service $(UNITDIR)/wharfd.socket
 	-rmdir $(LIBEXECDIR)
 
 clean: ## remove build results

@@ -29,7 +29,8 @@ pub fn run(kind: &str, language: &str, sdk: Option<&PathBuf>, dir: &Path) -> Res
         bail!("there is no language \"{language}\": the languages are rust, python, javascript and c");
     };
     let name = dir.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if !plain {
         bail!("\"{name}\" is no name for a plugin: small letters, digits and -, beginning with a letter");
     }
@@ -45,7 +46,8 @@ pub fn run(kind: &str, language: &str, sdk: Option<&PathBuf>, dir: &Path) -> Res
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
         }
-        let text = text.replace("{{name}}", name).replace("{{sdk}}", &sdk).replace("{{memory}}", memory).replace("{{prepare}}", prepare(language));
+        let text =
+            text.replace("{{name}}", name).replace("{{sdk}}", &sdk).replace("{{memory}}", memory).replace("{{prepare}}", prepare(language));
         fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
     println!("{}: an authorization plugin in {name_of_language}; its README.md says how to go on", dir.display());
@@ -120,7 +122,8 @@ mod tests {
             }
         }
         assert!(run("authz", "rust", None, &dir.path().join("rust")).unwrap_err().to_string().contains("already"));
-        for (kind, language, name) in [("authz", "rust", "Bad"), ("authz", "cobol", "x"), ("nothing", "rust", "x"), ("volume", "rust", "x")] {
+        for (kind, language, name) in [("authz", "rust", "Bad"), ("authz", "cobol", "x"), ("nothing", "rust", "x"), ("volume", "rust", "x")]
+        {
             assert!(run(kind, language, None, &dir.path().join(name)).is_err(), "{kind} {language} {name}");
         }
     }

@@ -34,7 +34,10 @@ pub fn run(project: &Project) -> Result<()> {
     archive(&dist, &project.dir.join("dist.tar"))?;
 
     println!("{} and dist.tar: {} ({})", dist.display(), kinds(&description), description.digest);
-    println!("permissions: {}", if project.config.wharf.permissions.is_empty() { "none".into() } else { project.config.wharf.permissions.join(" ") });
+    println!(
+        "permissions: {}",
+        if project.config.wharf.permissions.is_empty() { "none".into() } else { project.config.wharf.permissions.join(" ") }
+    );
     println!("next: docker plugin create {} {}", project.name, dist.display());
     Ok(())
 }

@@ -185,9 +185,7 @@ impl From<Result<Decision>> for Decided {
                 let patches = patches.iter().filter_map(|p| serde_json::to_value(p).ok()).collect();
                 Self { verdict: text("allow-with"), patches, rule, ..Self::default() }
             }
-            Verdict::Deny(denial) => {
-                Self { verdict: text("deny"), reason: denial.reason, hide: denial.hide, rule, ..Self::default() }
-            }
+            Verdict::Deny(denial) => Self { verdict: text("deny"), reason: denial.reason, hide: denial.hide, rule, ..Self::default() },
         }
     }
 }

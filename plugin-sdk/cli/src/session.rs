@@ -98,7 +98,10 @@ impl Session {
             wasm: self.wasm.clone(),
             schema: self.project.schema.clone(),
             settings: self.settings()?,
-            grants: settings::permissions(&self.project.config, &self.own).iter().map(|word| word.parse()).collect::<Result<Grants, _>>()?,
+            grants: settings::permissions(&self.project.config, &self.own)
+                .iter()
+                .map(|word| word.parse())
+                .collect::<Result<Grants, _>>()?,
             limits: self.limits,
         };
         self.plugin = Some(self.host.load(package).await?);

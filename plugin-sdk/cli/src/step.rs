@@ -163,7 +163,8 @@ pub struct Line {
 pub fn parse(line: &str) -> Result<Step> {
     let step: Step = serde_json::from_str(line)?;
     let Step { request, filter, settings, files, limits, restart, log, .. } = &step;
-    let there = [request.is_some(), filter.is_some(), settings.is_some(), files.is_some(), limits.is_some(), restart.is_some(), log.is_some()];
+    let there =
+        [request.is_some(), filter.is_some(), settings.is_some(), files.is_some(), limits.is_some(), restart.is_some(), log.is_some()];
     if there.iter().filter(|t| **t).count() != 1 {
         bail!("a step has exactly one of request, filter, settings, files, limits, restart, log");
     }
@@ -205,7 +206,8 @@ mod tests {
 
     #[test]
     fn expectations() {
-        let denied = Answer::Decision(Decided { verdict: "deny".into(), reason: "not you".into(), rule: "line 3".into(), ..Decided::default() });
+        let denied =
+            Answer::Decision(Decided { verdict: "deny".into(), reason: "not you".into(), rule: "line 3".into(), ..Decided::default() });
         for (text, holds) in [
             (r#""deny""#, true),
             (r#""allow""#, false),
