@@ -72,7 +72,7 @@ pub enum Answer {
 }
 
 /// What should come of a step.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Expect {
     /// A verdict, or `done`.
@@ -84,15 +84,20 @@ pub enum Expect {
 }
 
 /// Parts of a decision.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parts {
+    #[serde(skip_serializing_if = "Option::is_none")]
     verdict: Option<String>,
     /// Is part of the reason, or of the message of an error.
+    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     hide: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     patches: Option<Vec<Value>>,
     /// Is part of the rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
     rule: Option<String>,
 }
 

@@ -36,7 +36,7 @@ pub fn run(project: &Project, set: &[String], mut files: Vec<PathBuf>) -> Result
 }
 
 fn said(expect: Option<&step::Expect>) -> String {
-    expect.map_or_else(|| "that it works".to_owned(), |e| format!("{e:?}"))
+    expect.and_then(|e| serde_json::to_string(e).ok()).unwrap_or_else(|| "that it works".to_owned())
 }
 
 /// Everything in one thread: plugins are asked one thing at a time.

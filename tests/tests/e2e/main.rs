@@ -19,6 +19,7 @@ mod openapi;
 mod operation;
 mod plugins;
 mod plugins_casbin;
+mod plugins_tutorial;
 mod restart;
 mod scale;
 mod security;
@@ -43,6 +44,7 @@ fn main() -> std::process::ExitCode {
         operation::tests(),
         plugins::tests(),
         plugins_casbin::tests(),
+        plugins_tutorial::tests(),
         restart::tests(),
         scale::tests(),
         security::tests(),
