@@ -5,7 +5,7 @@ use crate::{
     toolchain,
 };
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde::Deserialize;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -36,15 +36,23 @@ pub fn run(project: &Project) -> Result<()> {
     Ok(())
 }
 
+/// What cargo says while it builds.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Message {
+    reason: String,
+    manifest_path: PathBuf,
+    filenames: Vec<PathBuf>,
+}
+
 fn rust(project: &Project, to: &Path) -> Result<()> {
     let script = "exec cargo build --release --target wasm32-unknown-unknown --message-format=json-render-diagnostics";
     let messages = toolchain::output(toolchain::guest_shell(script).current_dir(&project.dir))?;
     let manifest = project.dir.join("Cargo.toml");
     let artifact = |line: &[u8]| -> Option<PathBuf> {
-        let message: Value = serde_json::from_slice(line).ok()?;
-        let own = message["reason"] == "compiler-artifact" && message["manifest_path"].as_str().map(Path::new) == Some(&manifest);
-        let files = message["filenames"].as_array().filter(|_| own)?;
-        files.iter().filter_map(Value::as_str).find(|f| f.ends_with(".wasm")).map(PathBuf::from)
+        let message: Message = serde_json::from_slice(line).ok()?;
+        let own = message.reason == "compiler-artifact" && message.manifest_path == manifest;
+        message.filenames.into_iter().find(|file| own && file.extension().is_some_and(|e| e == "wasm"))
     };
     let Some(built) = messages.split(|b| *b == b'\n').filter_map(artifact).next_back() else {
         bail!("cargo made no WebAssembly: Cargo.toml needs `crate-type = [\"cdylib\"]` in its section [lib]");

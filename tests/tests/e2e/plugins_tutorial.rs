@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
+use serde_json::{Value, json};
 use wharf_tests::{Case, poll, run, suite};
 
 suite![a_plugin_in_ten_minutes];
@@ -39,9 +39,11 @@ fn a_plugin_in_ten_minutes(case: &Case) {
     assert!(output.status.success(), "{}\n{}", said(&output.stdout), said(&output.stderr));
     assert!(said(&output.stdout).ends_with("true\n"), "{}", said(&output.stdout));
 
-    let config = json!({"log-format": "json", "log-level": "trace", "authorization-plugins": ["doorman"]});
-    fs::write(daemon.dir().join("daemon.json"), config.to_string()).unwrap();
-    kill(Pid::from_raw(i32::try_from(daemon.pid()).unwrap()), Signal::SIGHUP).unwrap();
+    let configure = |config: &Value| {
+        fs::write(daemon.dir().join("daemon.json"), config.to_string()).unwrap();
+        kill(Pid::from_raw(i32::try_from(daemon.pid()).unwrap()), Signal::SIGHUP).unwrap();
+    };
+    configure(&json!({"log-format": "json", "log-level": "trace", "authorization-plugins": ["doorman"]}));
     let log = daemon.dir().join("log");
     poll::until("it decides", || {
         daemon.docker(&["ps"]).ok();
@@ -62,4 +64,6 @@ fn a_plugin_in_ten_minutes(case: &Case) {
     assert!(other.code == 1 && other.stdout.contains("uid 0 may not container.create"), "{other:?}");
     daemon.docker(&["plugin", "disable", "-f", "doorman"]).ok();
     assert!(daemon.docker(&["ps"]).fails(1).contains("doorman"));
+    configure(&json!({"log-format": "json"}));
+    poll::until("nobody guards it", || (daemon.docker(&["ps"]).code == 0).then_some(()));
 }
