@@ -194,7 +194,7 @@ impl Decided {
     /// Whether it opens the door in the same way.
     pub fn same_effect(&self, other: &Self) -> bool {
         let denies = |d: &Self| d.verdict == "deny" || d.verdict == "error";
-        (denies(self) && denies(other) && self.hide == other.hide) || (self.verdict == other.verdict && self.patches == other.patches)
+        if denies(self) && denies(other) { self.hide == other.hide } else { self.verdict == other.verdict && self.patches == other.patches }
     }
 }
 
