@@ -19,9 +19,10 @@ SHIM_CARGO   = LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=/usr/lib/$$(gcc -
                RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
                $(CARGO) build --locked -p wharf-shim --target $(TRIPLE) --target-dir $(TARGET)/shim
 SHIM_OUT     = $(TARGET)/shim/$(TRIPLE)
-TEST_SHIM    = WHARF_SHIM="$(abspath $(SHIM_OUT))/debug/wharf-shim"
+TEST_BUILT   = WHARF_SHIM="$(abspath $(SHIM_OUT))/debug/wharf-shim" WHARF_PLUGINS="$(abspath $(TARGET))/plugins"
+PLUGINS      = CARGO_TARGET_DIR="$(abspath $(TARGET))" scripts/plugins.sh
 
-.PHONY: help setup build dev plugins run stop test lint deny unit fuzz fuzz-brief e2e bench docs install uninstall clean
+.PHONY: help setup build dev plugins plugincheck run stop test lint deny unit fuzz fuzz-brief e2e bench docs install uninstall clean
 
 help:
 	@sed -n 's/^\([a-z][a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -29,20 +30,24 @@ help:
 setup: ## install what building and testing need (Debian packages, test clients)
 	@scripts/setup.sh all
 
-build: ## release binaries: wharfd and wharf-shim in target/release
+build: ## release binaries: wharfd, wharf-shim and wharf-plugin in target/release
 	@scripts/setup.sh build
-	$(CARGO) build --locked --release -p wharf-daemon
+	$(CARGO) build --locked --release -p wharf-daemon -p wharf-plugin-cli
 	$(SHIM_CARGO) --profile shim
 	@install -m 0755 $(SHIM_OUT)/shim/wharf-shim $(TARGET)/release/wharf-shim
 
 dev: ## debug binaries, in target/debug
 	@scripts/setup.sh build
-	$(CARGO) build --locked -p wharf-daemon
+	$(CARGO) build --locked -p wharf-daemon -p wharf-plugin-cli
 	$(SHIM_CARGO)
 	@install -m 0755 $(SHIM_OUT)/debug/wharf-shim $(TARGET)/debug/wharf-shim
 
 plugins: ## first-party plugins in target/plugins, ready for `docker plugin create`
-	CARGO_TARGET_DIR="$(abspath $(TARGET))" scripts/plugins.sh build
+	$(PLUGINS) build
+
+plugincheck: dev ## lint and test the first-party plugins, and the SDK in every language
+	$(PLUGINS) test
+	$(PLUGINS) hello
 
 run: setup build ## build, check the host, start the daemon and run a first container
 	@scripts/run.sh $(TARGET)/release/wharfd $(TARGET)/wharfd.log
@@ -50,7 +55,7 @@ run: setup build ## build, check the host, start the daemon and run a first cont
 stop: ## stop the daemon that `make run` started
 	@scripts/stop.sh
 
-test: setup dev lint deny unit fuzz-brief e2e ## everything that must pass before a change goes in
+test: setup dev plugins lint deny unit plugincheck fuzz-brief e2e ## everything that must pass before a change goes in
 
 lint:
 	$(CARGO) fmt --all --check
@@ -64,9 +69,9 @@ deny:
 # The end-to-end crate is run by tests/run.sh; it needs the binaries.
 unit: ## unit tests of all crates
 	@if command -v cargo-nextest >/dev/null; then \
-		export $(TEST_SHIM); set -x; $(CARGO) nextest run --locked --workspace --exclude wharf-tests && \
+		export $(TEST_BUILT); set -x; $(CARGO) nextest run --locked --workspace --exclude wharf-tests && \
 		$(CARGO) test --locked --workspace --exclude wharf-tests --doc; \
-	else export $(TEST_SHIM); set -x; $(CARGO) test --locked --workspace --exclude wharf-tests; fi
+	else export $(TEST_BUILT); set -x; $(CARGO) test --locked --workspace --exclude wharf-tests; fi
 
 # Stable Rust builds the targets too; tests/fuzz/run.sh says how.
 fuzz: ## run every fuzz target for FUZZ_SECONDS (300), one per processor at a time
@@ -79,7 +84,7 @@ fuzz-brief:
 # The test clients that scripts/setup.sh installs come first: `python3` has docker-py and `node` finds dockerode.
 e2e: ## end-to-end tests against the debug binaries
 	PATH="$(CURDIR)/tests/.cache/venv/bin:$$PATH" NODE_PATH="$(CURDIR)/tests/.cache/node/node_modules" \
-		WHARFD="$(abspath $(TARGET))/debug/wharfd" $(TEST_SHIM) tests/run.sh
+		WHARFD="$(abspath $(TARGET))/debug/wharfd" $(TEST_BUILT) tests/run.sh
 
 bench: ## benchmarks of the crates that have some
 	$(CARGO) bench --locked --workspace --exclude wharf-tests --benches
@@ -87,9 +92,12 @@ bench: ## benchmarks of the crates that have some
 docs: ## regenerate the generated pages of the manual
 	WHARF_WRITE_DOCS=1 $(CARGO) test --locked -p wharf-daemon --test docs
 	WHARF_WRITE_DOCS=1 $(CARGO) test --locked -p wharf-api --lib reference
+	cd plugins && WHARF_WRITE_DOCS=1 CARGO_TARGET_DIR="$(abspath $(TARGET))/plugin-build" \
+		$(CARGO) test --locked -p wharf-plugin-testing --test generated
 
 install: ## install into PREFIX (/usr/local), below DESTDIR; run `make build` first
 	install -D -m 0755 $(TARGET)/release/wharfd $(BINDIR)/wharfd
+	install -m 0755 $(TARGET)/release/wharf-plugin $(BINDIR)/wharf-plugin
 	install -D -m 0755 $(TARGET)/release/wharf-shim $(LIBEXECDIR)/wharf-shim
 	install -d $(UNITDIR)
 	sed 's|@BINDIR@|$(PREFIX)/bin|' packaging/wharfd.service >$(UNITDIR)/wharfd.service
@@ -97,7 +105,7 @@ install: ## install into PREFIX (/usr/local), below DESTDIR; run `make build` fi
 	@echo "Start it with: systemctl daemon-reload && systemctl enable --now wharfd"
 
 uninstall: ## remove what install put there; data and configuration stay
-	rm -f $(BINDIR)/wharfd $(LIBEXECDIR)/wharf-shim $(UNITDIR)/wharfd.service $(UNITDIR)/wharfd.socket
+	rm -f $(BINDIR)/wharfd $(BINDIR)/wharf-plugin $(LIBEXECDIR)/wharf-shim $(UNITDIR)/wharfd.service $(UNITDIR)/wharfd.socket
 	-rmdir $(LIBEXECDIR)
 
 clean: ## remove build results

@@ -1,15 +1,18 @@
 #!/bin/bash
-# The first-party plugins, and the examples of the SDK.
+# The first-party plugins, the SDK and its examples.
 #
-#   scripts/plugins.sh build [NAME …]     into target/plugins/NAME/{config.json,rootfs/}, as `docker plugin create NAME DIR` wants it
+#   scripts/plugins.sh build [NAME …]     into target/plugins/NAME/{config.json,rootfs/}, as `docker plugin create NAME DIR` wants it;
+#                                         the same is in plugins/NAME/dist
 #   scripts/plugins.sh test               lint and run their tests, which need no engine
+#   scripts/plugins.sh hello [LANG …]     what `wharf-plugin new` makes, in every language: built, tested in the plugin host, and packed
 #
 # A directory of plugins/ or plugin-sdk/examples/ with a config.json is one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-OUT=${CARGO_TARGET_DIR:-$PWD/target}/plugins
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}/plugin-build
+TARGET=${CARGO_TARGET_DIR:-$PWD/target}
+OUT=$TARGET/plugins
+export CARGO_TARGET_DIR=$TARGET/plugin-build
 
 fail() { echo "plugins: $*" >&2; exit 1; }
 
@@ -36,6 +39,8 @@ pack() {
     if [ -f "$source/settings.schema.json" ]; then cp "$source/settings.schema.json" "$new/rootfs/"; fi
     rm -rf "${OUT:?}/$name"
     mv "$new" "$OUT/$name"
+    rm -rf "$source/dist"
+    cp -R "$OUT/$name" "$source/dist"
     echo "$OUT/$name"
 }
 
@@ -49,6 +54,29 @@ build() {
     # One invocation, so that what they share is built once.
     (cd plugins && cargo build --locked --profile guest --target wasm32-unknown-unknown "${@/#/--package=}")
     for name in "$@"; do pack "$name"; done
+}
+
+# Programs of `make setup` first; the plugins stand side by side, with the packages of node above them.
+hello() {
+    local place=$CARGO_TARGET_DIR/hello language
+    export PATH=$TARGET/debug:$PWD/tests/.cache/guest-python/bin:$PATH WHARF_SDK=$PWD/plugin-sdk CARGO_TARGET_DIR=$CARGO_TARGET_DIR/new
+    rm -rf "$place"
+    mkdir -p "$place"
+    ln -s "$PWD/tests/.cache/guest-node/node_modules" "$place/node_modules"
+    for language in "$@"; do
+        wharf-plugin new --kind authz --lang "$language" "$place/hello-$language"
+        (
+            cd "$place/hello-$language"
+            wharf-plugin build
+            wharf-plugin test
+            wharf-plugin pack
+            if [ "$language" = rust ]; then
+                cargo fmt --check
+                cargo clippy -q --all-targets -- -D warnings
+                cargo test -q
+            fi
+        )
+    done
 }
 
 all() {
@@ -68,6 +96,11 @@ case ${1:-} in
         cargo fmt --all --check
         cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
         cargo test --locked --workspace --all-features
+        ;;
+    hello)
+        shift
+        [ $# -gt 0 ] || set -- rust python javascript c
+        hello "$@"
         ;;
     *) sed -n '2,/^set /s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -7,6 +7,8 @@ cd "$(dirname "$0")/.."
 DOCKER_PY=7.1.0
 SCHEMATHESIS=4.32.5
 DOCKERODE=4.0.9
+COMPONENTIZE_PY=0.25.1
+COMPONENTIZE_JS=0.23.0
 CACHE=tests/.cache
 what=${1:-all}
 
@@ -38,6 +40,10 @@ if [ "$what" = all ]; then
     have node || need nodejs
     have npm || need npm
     have python3 || need python3
+    # Plugins in C.
+    have clang || need clang
+    have wasm-ld || need lld
+    [ -e /usr/lib/wasm32-wasi/libc.a ] || need wasi-libc
     [ -x "$CACHE/venv/bin/python" ] || dpkg -s python3-venv >/dev/null 2>&1 || need python3-venv
 fi
 
@@ -92,4 +98,20 @@ if [ ! -e "$CACHE/node/dockerode-$DOCKERODE" ]; then
     echo '{"private":true}' >"$CACHE/node/package.json"
     npm install --silent --no-audit --no-fund --prefix "$CACHE/node" "dockerode@$DOCKERODE"
     touch "$CACHE/node/dockerode-$DOCKERODE"
+fi
+# What makes components of Python and JavaScript.
+if [ ! -e "$CACHE/guest-python/componentize-py-$COMPONENTIZE_PY" ]; then
+    explain "installing componentize-py $COMPONENTIZE_PY into $CACHE/guest-python"
+    rm -rf "$CACHE/guest-python"
+    python3 -m venv "$CACHE/guest-python"
+    "$CACHE/guest-python/bin/pip" install --quiet --disable-pip-version-check "componentize-py==$COMPONENTIZE_PY"
+    touch "$CACHE/guest-python/componentize-py-$COMPONENTIZE_PY"
+fi
+if [ ! -e "$CACHE/guest-node/componentize-js-$COMPONENTIZE_JS" ]; then
+    explain "installing componentize-js $COMPONENTIZE_JS into $CACHE/guest-node"
+    rm -rf "$CACHE/guest-node"
+    mkdir -p "$CACHE/guest-node"
+    echo '{"private":true}' >"$CACHE/guest-node/package.json"
+    npm install --silent --no-audit --no-fund --prefix "$CACHE/guest-node" "@bytecodealliance/componentize-js@$COMPONENTIZE_JS"
+    touch "$CACHE/guest-node/componentize-js-$COMPONENTIZE_JS"
 fi

@@ -121,4 +121,5 @@ cat <<EOF
 export RUSTC='$compiler'
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER='$linker'
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS='-Clink-arg=--wasm-ld-path=$wasm_ld --cfg getrandom_backend="custom"'
+export WHARF_WASM_LD='$wasm_ld'
 EOF

@@ -1,6 +1,6 @@
 //! The examples of the SDK, run by the engine: what an author writes is what the engine's traits see.
 //!
-//! They are looked for in `WHARF_TEST_PLUGINS`, where all of them must be. Without that variable they are looked for in
+//! They are looked for in `WHARF_PLUGINS`, where all of them must be. Without that variable they are looked for in
 //! `target/plugins`, where `make plugins` puts them, and a test whose example is not there says so and does nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot run may panic")]
@@ -37,7 +37,7 @@ struct Example {
 
 /// Where an example is, when it was built.
 fn example(name: &'static str) -> Option<Example> {
-    let must = std::env::var_os("WHARF_TEST_PLUGINS");
+    let must = std::env::var_os("WHARF_PLUGINS");
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target")), PathBuf::from);
     let dir = must.clone().map_or_else(|| target.join("plugins"), PathBuf::from);

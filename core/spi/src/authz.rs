@@ -170,7 +170,7 @@ pub enum Patch {
 }
 
 /// A refusal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Denial {
     /// Shown to the client.
     pub reason: String,
@@ -179,7 +179,7 @@ pub struct Denial {
 }
 
 /// The answer of one authorizer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Verdict {
     /// Go on to the next authorizer, or execute.
     Allow,

@@ -20,6 +20,8 @@ mod network;
 mod openapi;
 mod operation;
 mod plugins;
+mod plugins_casbin;
+mod plugins_tutorial;
 mod restart;
 mod scale;
 mod security;
@@ -45,6 +47,8 @@ fn main() -> std::process::ExitCode {
         openapi::tests(),
         operation::tests(),
         plugins::tests(),
+        plugins_casbin::tests(),
+        plugins_tutorial::tests(),
         restart::tests(),
         scale::tests(),
         security::tests(),

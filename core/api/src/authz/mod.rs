@@ -139,6 +139,16 @@ impl Question {
         let (action, micros) = (rq.action.0, begin.elapsed().as_micros());
         let targets = || rq.targets.iter().map(|t| t.named.as_str()).collect::<Vec<_>>().join(" ");
         let caller = || serde_json::to_string(&rq.caller).unwrap_or_default();
+        // With everything that was judged, for `wharf-plugin record`. Only on request: inputs hold secrets.
+        if tracing::enabled!(target: "wharf::authz", tracing::Level::TRACE) {
+            let request = serde_json::to_string(rq).unwrap_or_default();
+            let (decision, rule) = match outcome {
+                Ok(Decision { verdict, rule }) => (serde_json::to_string(verdict), rule.as_str()),
+                Err(e) => (serde_json::to_string(&serde_json::json!({"Error": e.message()})), ""),
+            };
+            let decision = decision.unwrap_or_default();
+            tracing::trace!(target: "wharf::authz", plugin, request, decision, rule, "judged");
+        }
         match outcome {
             Ok(Decision { verdict: Verdict::Deny(denial), rule }) => {
                 tracing::info!(target: "wharf::authz", plugin, action, targets = targets(), caller = caller(), rule, micros, "denied: {}", denial.reason);

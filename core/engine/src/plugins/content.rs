@@ -44,8 +44,7 @@ pub fn take(dir: &Path, archive: impl Read + Send) -> Result<(String, PluginConf
 /// 400 for what is no plugin.
 pub fn config(place: &Path) -> Result<PluginConfig> {
     let config = read(place, "config.json")?.ok_or_else(|| Error::invalid("config.json not found"))?;
-    let config = serde_json::from_slice(&config).map(canonical).and_then(serde_json::from_value);
-    let config = config.map_err(|e| Error::invalid(format!("invalid config.json: {e}")))?;
+    let config = parse(&config)?;
     match fs::symlink_metadata(place.join("rootfs")) {
         Ok(found) if found.is_dir() => Ok(config),
         _ => Err(Error::invalid("no rootfs found")),
@@ -67,6 +66,15 @@ pub fn trusted(place: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The text of a `config.json`.
+///
+/// # Errors
+/// 400 saying what is wrong with it.
+pub fn parse(config: &[u8]) -> Result<PluginConfig> {
+    let config = serde_json::from_slice(config).map(canonical).and_then(serde_json::from_value);
+    config.map_err(|e| Error::invalid(format!("invalid config.json: {e}")))
 }
 
 /// The keys of `config.json`, which Docker's documentation writes in small letters and Docker itself in capitals: it takes both.

@@ -4,14 +4,14 @@
 //! what the operator's archive held. Who runs the code is behind [`PluginRunner`]; the authorization chain is in [`chain`].
 
 mod chain;
-mod content;
+pub mod content;
 mod decision_log;
 mod decisions;
 mod exposed;
 mod lifecycle;
 mod placed;
 mod privileges;
-mod settings;
+pub mod settings;
 #[cfg(test)]
 mod tests;
 

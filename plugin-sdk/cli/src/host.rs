@@ -1,0 +1,28 @@
+//! `wharf-plugin host`: the plugin host for test libraries of any language.
+
+use crate::{
+    project::Project,
+    session::Session,
+    step::{self, Answer},
+    test::runtime,
+};
+use anyhow::Result;
+use std::io::{BufRead, Write, stdin, stdout};
+
+/// Answers each line with one, until there are no more.
+pub fn run(project: &Project, set: &[String]) -> Result<()> {
+    runtime()?.block_on(async {
+        let mut session = Session::new(project, set).await?;
+        for line in stdin().lock().lines() {
+            let answer = match step::parse(&line?) {
+                Ok(step) => session.step(step).await.unwrap_or_else(|e| Answer::Error(format!("{e:#}"))),
+                Err(e) => Answer::Error(format!("{e:#}")),
+            };
+            let mut out = stdout().lock();
+            serde_json::to_writer(&mut out, &answer)?;
+            writeln!(out)?;
+            out.flush()?;
+        }
+        Ok(())
+    })
+}
