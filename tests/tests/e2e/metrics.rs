@@ -156,7 +156,10 @@ fn an_address_that_is_taken(_: &Case) {
     let mut ready = [0];
     std::io::Read::read_exact(taken.stdout.as_mut().unwrap(), &mut ready).unwrap();
     daemon.stop();
-    for (address, why) in [(ADDRESS, format!("failed to start metrics server: listen tcp {ADDRESS}: bind: ")), ("nonsense", "address nonsense: missing port in address".to_owned())] {
+    for (address, why) in [
+        (ADDRESS, format!("failed to start metrics server: listen tcp {ADDRESS}: bind: ")),
+        ("nonsense", "address nonsense: missing port in address".to_owned()),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("daemon.json"), "{}").unwrap();
         let mut command = daemon.engine.command(dir.path(), &daemon.net);

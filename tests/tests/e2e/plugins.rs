@@ -405,7 +405,9 @@ fn told(daemon: &Daemon) -> Vec<(String, String, String)> {
     let text = daemon.http().get(&format!("/events?{}&filters={filters}", poll::until_now())).expect(200).text();
     let text_of = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    events.map(|e| (text_of(&e["Action"]), text_of(&e["Actor"]["Attributes"]["name"]), text_of(&e["Actor"]["Attributes"]["reason"]))).collect()
+    events
+        .map(|e| (text_of(&e["Action"]), text_of(&e["Actor"]["Attributes"]["name"]), text_of(&e["Actor"]["Attributes"]["reason"])))
+        .collect()
 }
 
 fn health_makes_events(case: &Case) {
@@ -541,13 +543,15 @@ fn a_component_and_its_upgrade(case: &Case) {
     daemon.docker(&["plugin", "set", "guard", &format!("MODEL={model}"), &format!("POLICY={rules}")]).ok();
     daemon.docker(&["plugin", "enable", "guard"]).ok();
     configure(&daemon, &json!({"metrics-addr": "127.0.0.1:9323", "authorization-plugins": ["guard"]}));
-    let refused = || daemon.docker(&["rmi", "busybox"]).code == 1 && daemon.docker(&["rmi", "busybox"]).stderr.contains("denied by plugin guard");
+    let refused =
+        || daemon.docker(&["rmi", "busybox"]).code == 1 && daemon.docker(&["rmi", "busybox"]).stderr.contains("denied by plugin guard");
     poll::until("it decides", || refused().then_some(()));
 
     // What an operator looks at, through the stock client: its log, and how it is.
     let show = |format: &str| daemon.docker(&["plugin", "inspect", "-f", format, "guard"]).ok();
     fs::write(dir.path().join("policy.csv"), "p, nonsense").unwrap();
-    let log = poll::until("its log", || Some(show("{{range .Wharf.Log}}{{println .}}{{end}}")).filter(|log| log.contains("files have changed")));
+    let log =
+        poll::until("its log", || Some(show("{{range .Wharf.Log}}{{println .}}{{end}}")).filter(|log| log.contains("files have changed")));
     assert!(log.lines().all(|line| line.split(' ').count() > 2), "{log}");
     assert_eq!((show("{{.Wharf.Status}}"), show("{{.Wharf.Reason}}")), ("healthy".to_owned(), String::new()));
     assert!(refused(), "the last good policy");

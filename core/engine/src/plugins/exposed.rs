@@ -91,9 +91,12 @@ fn distribution(buckets: &[u64], sum: f64, count: u64) -> Distribution {
     Distribution { bounds: &LATENCY_BUCKETS, cumulative: buckets.to_vec(), sum, count }
 }
 
+/// What a name means, and the series of it with their plugins.
+type Reported<'a> = (Kind, Vec<(&'a str, &'a Series)>);
+
 /// One family for each name. Plugins that disagree about what a name means cannot share it: the first one has it.
 fn reported(text: &mut Exposition, all: &[Shown]) {
-    let mut families: BTreeMap<&str, (Kind, Vec<(&str, &Series)>)> = BTreeMap::new();
+    let mut families: BTreeMap<&str, Reported<'_>> = BTreeMap::new();
     for plugin in all {
         for series in &plugin.series {
             let kind = match series.number {

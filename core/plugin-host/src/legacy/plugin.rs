@@ -44,7 +44,12 @@ impl LegacyPlugin {
     ///
     /// # Errors
     /// 503 when it could not be reached, 500 when it failed or did not answer in time.
-    pub async fn activate(name: &str, transport: Arc<dyn Transport>, timeouts: Timeouts, pulse: Arc<Pulse>) -> Result<Self> {
+    pub async fn activate(name: &str, transport: Arc<dyn Transport>, timeouts: Timeouts) -> Result<Self> {
+        Self::greet(name, transport, timeouts, Arc::default()).await
+    }
+
+    /// The same, for whoever watches its health.
+    pub(super) async fn greet(name: &str, transport: Arc<dyn Transport>, timeouts: Timeouts, pulse: Arc<Pulse>) -> Result<Self> {
         let (started, mut pause) = (Instant::now(), Duration::from_secs(1));
         let answer = loop {
             let outcome = timeout(timeouts.activation, transport.call(ACTIVATE, Vec::new())).await;
@@ -152,7 +157,7 @@ mod tests {
     async fn activate(times: u32, answer: &'static str) -> (Result<LegacyPlugin>, u64) {
         let started = Instant::now();
         let transport = Arc::new(Absent(times.into(), answer));
-        (LegacyPlugin::activate("x", transport, Timeouts::default(), Arc::default()).await, started.elapsed().as_secs())
+        (LegacyPlugin::activate("x", transport, Timeouts::default()).await, started.elapsed().as_secs())
     }
 
     #[tokio::test(start_paused = true)]

@@ -123,7 +123,7 @@ impl Plugins {
         let (discovery, wanted) = (self.discovery.clone(), name.to_owned());
         let found = tokio::task::spawn_blocking(move || discovery.find(&wanted)).await;
         let address = found.map_err(|e| Error::system(e.to_string()))??;
-        LegacyPlugin::activate(name, connect(&address, self.native).await?, timeouts, pulse).await
+        LegacyPlugin::greet(name, connect(&address, self.native).await?, timeouts, pulse).await
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Arc<Slot>>> {

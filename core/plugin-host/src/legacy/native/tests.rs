@@ -53,7 +53,7 @@ async fn answers_and_failures() {
     assert_eq!(said(&*library, "Test.Huge", "").await, Err("Test.Huge: the answer is larger than 1048576 bytes".to_owned()));
     assert_eq!(said(&*library, "Test.Living", "").await, Ok("0".to_owned()), "answers that were not freed");
 
-    let plugin = LegacyPlugin::activate("c", library, Timeouts::default(), std::sync::Arc::default()).await.unwrap();
+    let plugin = LegacyPlugin::activate("c", library, Timeouts::default()).await.unwrap();
     assert_eq!(plugin.implements(), ["authz"]);
 }
 
