@@ -45,7 +45,7 @@ impl Daemon {
         boot::build(flags, config, sockets).await
     }
 
-    /// Serves until `shutdown` resolves, then drains and, without live-restore, stops the containers. Requests are answered
+    /// Serves until `shutdown` resolves, then drains and, without live-restore, stops the containers; then the plugins. Requests are answered
     /// to the end.
     pub async fn run(self, shutdown: impl Future, requests: mpsc::Receiver<Request>) -> ExitCode {
         let Self { engine, app, listeners, reloader, exec_root, _lock, _pidfile } = self;
@@ -77,6 +77,7 @@ impl Daemon {
             }
             None => engine.containers.shutdown().await,
         }
+        engine.plugins.shutdown().await;
         tracing::info!("stopped");
         ExitCode::SUCCESS
     }

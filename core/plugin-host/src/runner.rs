@@ -1,15 +1,15 @@
 //! Both worlds of plugins behind the one interface that the engine knows.
 
 use crate::{
-    legacy::{Discovery, NativePlugins, Plugins, Timeouts},
+    legacy::{self, Discovery, LegacyPlugin, NativePlugins, Plugins, Timeouts},
     wasm::{self, Grants, Limits, WasmHost},
 };
 use async_trait::async_trait;
 use serde_json::Value;
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use wharf_spi::{
     authz::Authorizer,
-    plugin::{Calls, Description, Health, Package, PluginRunner, RunningPlugin},
+    plugin::{Calls, Description, Health, Package, PluginRunner, RunningPlugin, Served},
 };
 use wharf_types::{Error, Result, error::Context as _};
 
@@ -71,6 +71,10 @@ impl PluginRunner for Runner {
         }
         Ok(Arc::new(DockerPlugin { name: wanted, plugins: self.docker.clone() }))
     }
+
+    async fn greet(&self, served: Served, patience: Duration) -> Result<Arc<dyn RunningPlugin>> {
+        Ok(Arc::new(Process(legacy::greet(served, patience, Timeouts::default()).await?)))
+    }
 }
 
 async fn read(component: PathBuf) -> Result<Vec<u8>> {
@@ -130,6 +134,29 @@ impl RunningPlugin for DockerPlugin {
     }
     async fn reload(&self, _: Value) -> Result<()> {
         Err(Error::not_implemented(format!("plugin {} has no settings here", self.name)))
+    }
+    async fn stop(&self) {}
+}
+
+/// A process that the engine runs, which has answered.
+struct Process(LegacyPlugin);
+
+#[async_trait]
+impl RunningPlugin for Process {
+    fn authorizer(&self) -> Option<Arc<dyn Authorizer>> {
+        self.0.authorizer().ok()
+    }
+    fn health(&self) -> Health {
+        Health { status: "healthy".to_owned(), ..Health::default() }
+    }
+    fn log(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn calls(&self) -> Vec<(&'static str, Calls)> {
+        Vec::new()
+    }
+    async fn reload(&self, _: Value) -> Result<()> {
+        Err(Error::not_implemented(format!("plugin {} reads its settings when it starts", self.0.name())))
     }
     async fn stop(&self) {}
 }

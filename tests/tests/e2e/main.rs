@@ -18,6 +18,7 @@ mod network;
 mod openapi;
 mod operation;
 mod plugins;
+mod plugins_v2;
 mod restart;
 mod scale;
 mod security;
@@ -41,6 +42,7 @@ fn main() -> std::process::ExitCode {
         openapi::tests(),
         operation::tests(),
         plugins::tests(),
+        plugins_v2::tests(),
         restart::tests(),
         scale::tests(),
         security::tests(),

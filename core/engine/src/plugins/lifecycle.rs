@@ -1,7 +1,12 @@
 //! Making, changing and removing plugins: one change at a time, each with one commit point, the document.
 
-use super::{Document, Managed, Plugins, canonical, content, fresh_id, privileges, settings};
+use super::{
+    Document, Managed, Plugins, canonical, content, fresh_id, privileges,
+    process::{Process, Spec},
+    settings,
+};
 use crate::containers::blocking;
+use futures_util::future::join_all;
 use std::{sync::Arc, time::Duration};
 use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
@@ -17,18 +22,36 @@ impl Plugins {
     pub async fn boot(&self) {
         let _changing = self.0.changing.lock().await;
         let table = self.0.table.load_full();
-        for managed in table.values().filter(|m| m.document.enabled) {
-            let mut managed = managed.clone();
-            match self.start(&managed, &managed.document.settings, START_PATIENCE).await {
-                Ok(running) => managed.running = Some(running),
-                Err(e) => {
-                    tracing::error!(plugin = managed.name(), error = %e, "the plugin does not start");
-                    managed.trouble = e.message().to_owned();
-                }
+        let enabled: Vec<_> = table.values().filter(|m| m.document.enabled).collect();
+        if let Err(e) = self.0.processes.sweep(enabled.iter().map(|m| m.id.clone()).collect()).await {
+            tracing::error!(error = %e, "what was left of plugins is not removed");
+        }
+        for managed in join_all(enabled.into_iter().map(|m| self.bring_back(m.clone()))).await {
+            if !managed.trouble.is_empty() {
+                tracing::error!(plugin = managed.name(), error = managed.trouble, "the plugin does not start");
             }
             let id = managed.id.clone();
             self.publish(&id, Some(managed)).await;
         }
+    }
+
+    async fn bring_back(&self, mut managed: Managed) -> Managed {
+        let started = match managed.is_component() {
+            true => self.start(&managed, &managed.document.settings, START_PATIENCE).await,
+            false => self.resume(&managed).await,
+        };
+        match started {
+            Ok(running) => managed.running = Some(running),
+            Err(e) => e.message().clone_into(&mut managed.trouble),
+        }
+        managed
+    }
+
+    /// Ends everything that runs; what is enabled is started again at the next start of the engine.
+    pub async fn shutdown(&self) {
+        let _changing = self.0.changing.lock().await;
+        let table = self.0.table.load_full();
+        join_all(table.values().filter_map(|m| m.running.as_ref()).map(|running| running.stop())).await;
     }
 
     /// Makes a plugin of an archive with `config.json` and `rootfs/`.
@@ -127,6 +150,17 @@ impl Plugins {
         if managed.document.enabled && !force {
             return Err(Error::conflict(format!("plugin {:?} is enabled", managed.name())));
         }
+        if managed.document.enabled && !managed.is_component() {
+            // Its mounts have to be gone before its files go.
+            managed.document.enabled = false;
+            self.commit(&managed.id, &managed.document).await?;
+            let running = managed.running.take();
+            self.publish(&managed.id, Some(managed.clone())).await;
+            if let Some(running) = running {
+                running.stop().await;
+            }
+        }
+        self.0.processes.release(&managed.id).await?;
         let (plugins, id) = (self.clone(), managed.id.clone());
         blocking(move || plugins.0.documents.remove(&id)).await?;
         let running = managed.running.take();
@@ -175,7 +209,8 @@ impl Plugins {
             return Err(Error::system("incorrect privileges"));
         }
         let (from, dir) = (self.dir(&source.id).join(&source.document.content), self.dir(&old.id));
-        let content = blocking(move || content::copy(&from, &dir)).await?;
+        let copy = if source.is_component() { content::copy } else { content::duplicate };
+        let content = blocking(move || copy(&from, &dir)).await?;
         let document = Document { config, settings, description: source.document.description.clone(), content, ..old.document.clone() };
         let mut new = Managed { id: old.id.clone(), document, running: None, trouble: String::new() };
         let swapped = async {
@@ -229,7 +264,7 @@ impl Plugins {
     async fn start(&self, managed: &Managed, own: &PluginSettings, patience: Duration) -> Result<Arc<dyn RunningPlugin>> {
         let name = managed.name();
         let Some(described) = managed.document.description.as_ref().filter(|_| managed.is_component()) else {
-            return Err(Error::not_implemented(format!("plugin {name:?} is a process, and running such plugins is not supported yet")));
+            return Ok(Arc::new(Process::start(&self.0.processes, self.process(managed)?, patience).await?));
         };
         let content = self.dir(&managed.id).join(&managed.document.content);
         let schema = content::schema(&content)?;
@@ -244,6 +279,21 @@ impl Plugins {
         };
         let started = tokio::time::timeout(patience, self.0.runner.load(package)).await;
         started.map_err(|_| Error::system(format!("plugin {name:?} did not start within {} s", patience.as_secs())))?
+    }
+
+    async fn resume(&self, managed: &Managed) -> Result<Arc<dyn RunningPlugin>> {
+        Ok(Arc::new(Process::resume(&self.0.processes, self.process(managed)?, START_PATIENCE).await))
+    }
+
+    /// A plugin as its process is concerned.
+    fn process(&self, managed: &Managed) -> Result<Spec> {
+        let Document { config, settings, content, .. } = &managed.document;
+        let (name, scheme) = (managed.name(), &config.interface.protocol_scheme);
+        if !super::DOCKER.contains(&scheme.as_str()) {
+            return Err(Error::not_implemented(format!("plugin {name:?} speaks {scheme:?}, and that is not supported")));
+        }
+        let rootfs = self.dir(&managed.id).join(content).join("rootfs");
+        Ok(Spec { id: managed.id.parse()?, name, config: config.clone(), settings: settings.clone(), rootfs })
     }
 
     fn refuse_in_use(&self, managed: &Managed, force: bool) -> Result<()> {

@@ -1,12 +1,14 @@
 //! Managed plugins (`docker plugin`): which there are, what they may do, and whether they run. Start with [`Plugins`].
 //!
 //! A plugin is a directory `<data-root>/plugins/<id>` with a document, which is the commit point of every change, and its content:
-//! what the operator's archive held. Who runs the code is behind [`PluginRunner`]; the authorization chain is in [`chain`].
+//! what the operator's archive held. Who runs components is behind [`PluginRunner`]; those that are processes are run by [`process`].
+//! The authorization chain is in [`chain`].
 
 mod chain;
 mod content;
 mod lifecycle;
 mod privileges;
+mod process;
 mod settings;
 
 use crate::Events;
@@ -23,8 +25,12 @@ use wharf_spi::{
 use wharf_store::{DocDir, Durability, Trash};
 use wharf_types::{ContainerId, Error, Reference, Result};
 
+pub use process::Processes;
+
 /// The `protocolScheme` of components. Everything else is a process in a root file system.
 pub const COMPONENT: &str = "wasm.component/1";
+/// The `protocolScheme`s of processes that are spoken to in Docker's protocol.
+const DOCKER: [&str; 2] = ["", "moby.plugins.http/v1"];
 /// Name of the document in a plugin's directory.
 const DOCUMENT: &str = "plugin.json";
 
@@ -60,6 +66,7 @@ struct Inner {
     documents: DocDir<Document>,
     trash: Trash,
     runner: Arc<dyn PluginRunner>,
+    processes: Arc<Processes>,
     events: Events,
     table: ArcSwap<BTreeMap<String, Managed>>,
     chain: Chain,
@@ -78,24 +85,7 @@ impl Managed {
     }
 
     fn wire(&self, verbose: bool) -> Plugin {
-        let Document { reference, enabled, config, settings, description, .. } = &self.document;
-        let facts = description.as_ref().filter(|_| verbose).map(|described| {
-            let health = self.running.as_ref().map(|r| r.health()).unwrap_or_default();
-            let (status, reason) = match (&self.running, enabled) {
-                (Some(_), _) => (health.status, health.reason),
-                (None, true) => ("failed".to_owned(), self.trouble.clone()),
-                (None, false) => ("disabled".to_owned(), String::new()),
-            };
-            PluginFacts {
-                digest: described.digest.clone(),
-                kinds: described.kinds.iter().map(|k| privileges::word(*k).to_owned()).collect(),
-                imports: described.imports.clone(),
-                permissions: settings::permissions(config, settings),
-                status,
-                reason,
-                log: self.running.as_ref().map(|r| r.log()).unwrap_or_default(),
-            }
-        });
+        let Document { reference, enabled, config, settings, .. } = &self.document;
         Plugin {
             id: self.id.clone(),
             name: self.name(),
@@ -103,7 +93,30 @@ impl Managed {
             settings: settings.clone(),
             reference: canonical(reference),
             config: config.clone(),
-            wharf: facts,
+            wharf: verbose.then(|| self.facts()),
+        }
+    }
+
+    fn facts(&self) -> PluginFacts {
+        let Document { enabled, config, settings, description, .. } = &self.document;
+        let health = self.running.as_ref().map(|r| r.health()).unwrap_or_default();
+        let (status, reason) = match (&self.running, enabled) {
+            (Some(_), _) => (health.status, health.reason),
+            (None, true) => ("failed".to_owned(), self.trouble.clone()),
+            (None, false) => ("disabled".to_owned(), String::new()),
+        };
+        let (digest, kinds, imports) = match description {
+            Some(d) => (d.digest.clone(), d.kinds.iter().map(|k| privileges::word(*k)).collect(), d.imports.clone()),
+            None => (String::new(), config.interface.types.iter().filter_map(|t| privileges::capability(t)).collect::<Vec<_>>(), Vec::new()),
+        };
+        PluginFacts {
+            digest,
+            kinds: kinds.into_iter().map(str::to_owned).collect(),
+            imports,
+            permissions: settings::permissions(config, settings),
+            status,
+            reason,
+            log: self.running.as_ref().map(|r| r.log()).unwrap_or_default(),
         }
     }
 }
@@ -127,7 +140,13 @@ impl Plugins {
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn open(data_root: &std::path::Path, trash: Trash, runner: Arc<dyn PluginRunner>, events: Events) -> Result<Self> {
+    pub fn open(
+        data_root: &std::path::Path,
+        trash: Trash,
+        runner: Arc<dyn PluginRunner>,
+        processes: Arc<Processes>,
+        events: Events,
+    ) -> Result<Self> {
         let documents: DocDir<Document> = DocDir::dirs(&data_root.join("plugins"), DOCUMENT, trash.clone(), Durability::Synced)?;
         let (loaded, _) = documents.load_all()?;
         let table = loaded.into_iter().map(|(id, document)| {
@@ -142,6 +161,7 @@ impl Plugins {
             documents,
             trash,
             runner,
+            processes,
             events,
             table: ArcSwap::from_pointee(table),
             chain: Chain::default(),

@@ -12,7 +12,7 @@ use wharf_spi::authz::Authorizer;
 use wharf_types::{Error, ErrorKind, Result};
 
 /// The first method of every plugin.
-const ACTIVATE: &str = "Plugin.Activate";
+pub(super) const ACTIVATE: &str = "Plugin.Activate";
 
 /// What became of the calls of one method.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,9 +45,9 @@ struct Inner {
 }
 
 #[derive(Deserialize)]
-struct Activated {
+pub(super) struct Activated {
     #[serde(rename = "Implements", alias = "implements", default)]
-    implements: Option<Vec<String>>,
+    pub(super) implements: Option<Vec<String>>,
 }
 
 impl LegacyPlugin {
@@ -71,8 +71,12 @@ impl LegacyPlugin {
             }
         };
         let implements = wire::decode::<Activated>(ACTIVATE, &answer)?.implements.unwrap_or_default();
+        Ok(Self::new(name, implements, transport, timeouts.call))
+    }
+
+    pub(super) fn new(name: &str, implements: Vec<String>, transport: Arc<dyn Transport>, deadline: Duration) -> Self {
         let (breaker, counts) = (Breaker::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { name: name.to_owned(), implements, transport, deadline: timeouts.call, breaker, counts })))
+        Self(Arc::new(Inner { name: name.to_owned(), implements, transport, deadline, breaker, counts }))
     }
 
     /// Its name.
@@ -138,7 +142,7 @@ impl LegacyPlugin {
     }
 }
 
-fn late(method: &str, deadline: Duration) -> Error {
+pub(super) fn late(method: &str, deadline: Duration) -> Error {
     Error::system(format!("{method}: no answer within {deadline:?}"))
 }
 
