@@ -37,7 +37,7 @@ pub(super) struct Inner {
     pub(super) spec: Arc<Spec>,
     pub(super) state: watch::Sender<State>,
     journal: Arc<Journal>,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
     stopped: CancellationToken,
 }
 
