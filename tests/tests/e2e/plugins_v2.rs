@@ -160,15 +160,18 @@ fn process_gets_what_it_asks_for(case: &Case) {
         "workdir": "/work/here", "network": {"type": "host"}, "ipchost": true, "propagatedMount": "/state",
         "linux": {"capabilities": ["CAP_SYS_ADMIN"], "allowAllDevices": false, "devices": [{"name": "log", "path": "/dev/null", "settable": ["path"]}]},
         "mounts": [
-            {"name": "data", "source": null, "destination": "/data", "type": "bind", "options": ["rbind"], "settable": ["source"]},
+            {"name": "data", "source": "", "destination": "/data", "type": "bind", "options": ["rbind"], "settable": ["source"]},
             {"name": "scratch", "source": "tmpfs", "destination": "/scratch", "type": "tmpfs", "options": ["nosuid"]},
         ],
         "env": [{"name": "VOLUME", "settable": ["value"], "value": ""}, {"name": "UNSET", "settable": ["value"]}],
     });
     let p = Package::create(&daemon, &case.name("p"), &asked);
-    let refused = daemon.docker(&["plugin", "enable", &p.name]).fails(1);
-    assert!(refused.contains("mount source is not specified"), "{refused}");
-    assert_eq!(inspect(&daemon, &p.name)["Enabled"], json!(false));
+    if !case.engine().is_dockerd() {
+        // dockerd mounts its own directory of the plugin.
+        let refused = daemon.docker(&["plugin", "enable", &p.name]).fails(1);
+        assert!(refused.contains("mount source is not specified"), "{refused}");
+        assert_eq!(inspect(&daemon, &p.name)["Enabled"], json!(false));
+    }
     let source = format!("data.source={}", p.dir.path().join("data").display());
     plugin(&daemon, &["set", &p.name, &source, "VOLUME=one", "log.path=/dev/kmsg", &format!("args={SOCKET} nothing")]);
     plugin(&daemon, &["enable", &p.name]);
@@ -185,7 +188,11 @@ fn process_gets_what_it_asks_for(case: &Case) {
     assert!(!facts.contains("env UNSET") && !facts.contains("env HOSTNAME"), "{facts}");
     let capabilities = facts.lines().find_map(|l| l.strip_prefix("CapEff:")).unwrap().trim();
     let capabilities = u64::from_str_radix(capabilities, 16).unwrap();
-    assert_eq!((capabilities >> 21 & 1, capabilities >> 16 & 1, capabilities >> 10 & 1), (1, 0, 1), "sys_admin, sys_module, net_bind_service");
+    assert_eq!(
+        (capabilities >> 21 & 1, capabilities >> 16 & 1, capabilities >> 10 & 1),
+        (1, 0, 1),
+        "sys_admin, sys_module, net_bind_service"
+    );
     let own = |ns: &str| format!("{ns} {}", fs::read_link(format!("/proc/{}/ns/{ns}", daemon.pid())).unwrap().display());
     has(&own("net"));
     has(&own("ipc"));
@@ -259,9 +266,9 @@ fn process_judges_and_comes_back(case: &Case) {
     assert_eq!(daemon.http().get("/version").status(), 403);
     assert_ne!(p.process(), Some(first));
     if case.engine().is_dockerd() {
-        // dockerd takes a plugin that is disabled out of the chain.
+        // dockerd takes a plugin that is disabled out of the chain, and forgets a process that it has started again.
         plugin(&daemon, &["disable", "-f", &p.name]);
-        return;
+        return daemon.kill9();
     }
     let refused = daemon.docker(&["plugin", "disable", &p.name]).fails(1);
     assert!(refused.contains("is in use by authorization-plugins"), "{refused}");
@@ -357,8 +364,21 @@ fn process_that_does_not_start(case: &Case) {
     let refused = daemon.docker(&["plugin", "enable", &q.name]).fails(1);
     assert!(refused.contains("no such file or directory") || refused.contains("not found"), "{refused}");
     q.is_gone(&daemon);
+    // Without a source in config.json a mount cannot be set either: it is in no list of privileges.
+    let bare = json!({
+        "mounts": [{"name": "m", "source": null, "destination": "/m", "type": "bind", "options": ["rbind"], "settable": ["source"]}],
+        "linux": {"devices": [{"name": "d", "path": null, "settable": ["path"]}]},
+    });
+    let n = Package::create(&daemon, &case.name("n"), &bare);
+    assert!(daemon.docker(&["plugin", "set", &n.name, "m.source=/tmp"]).fails(1).contains("Plugin config has no mount source"));
+    assert!(daemon.docker(&["plugin", "set", &n.name, "d.path=/dev/null"]).fails(1).contains("Plugin config has no device path"));
+    assert!(daemon.docker(&["plugin", "enable", &n.name]).fails(1).contains("mount source is not specified"));
     for (case_of, change, why) in [
-        ("r", json!({"mounts": [{"name": "m", "source": "/there/is/none", "destination": "/m", "type": "bind", "options": ["rbind"]}]}), "/there/is/none"),
+        (
+            "r",
+            json!({"mounts": [{"name": "m", "source": "/there/is/none", "destination": "/m", "type": "bind", "options": ["rbind"]}]}),
+            "/there/is/none",
+        ),
         ("s", json!({"linux": {"devices": [{"name": "d", "path": "/dev/there-is-none"}]}}), "no such file or directory"),
     ] {
         let broken = Package::create(&daemon, &case.name(case_of), &change);
@@ -366,14 +386,16 @@ fn process_that_does_not_start(case: &Case) {
         assert!(refused.contains(why), "{refused}");
         broken.is_gone(&daemon);
     }
-    if !case.engine().is_dockerd() {
-        // dockerd would look for the socket there.
-        let lost = Package::create(&daemon, &case.name("t"), &json!({"interface": {"types": ["docker.authz/1.0"], "socket": "../x/p.sock"}}));
-        assert!(daemon.docker(&["plugin", "enable", &lost.name]).fails(1).contains("invalid socket"));
-        let other = json!({"interface": {"types": ["docker.authz/1.0"], "socket": "p.sock", "protocolScheme": "grpc/1"}});
-        let other = Package::create(&daemon, &case.name("u"), &other);
-        assert!(daemon.docker(&["plugin", "enable", &other.name]).fails(1).contains("speaks \"grpc/1\", and that is not supported"));
+    if case.engine().is_dockerd() {
+        // dockerd starts a process again that has ended before it answered, and forgets it.
+        return daemon.kill9();
     }
+    // dockerd would look for the socket there.
+    let lost = Package::create(&daemon, &case.name("t"), &json!({"interface": {"types": ["docker.authz/1.0"], "socket": "../x/p.sock"}}));
+    assert!(daemon.docker(&["plugin", "enable", &lost.name]).fails(1).contains("invalid socket"));
+    let other = json!({"interface": {"types": ["docker.authz/1.0"], "socket": "p.sock", "protocolScheme": "grpc/1"}});
+    let other = Package::create(&daemon, &case.name("u"), &other);
+    assert!(daemon.docker(&["plugin", "enable", &other.name]).fails(1).contains("speaks \"grpc/1\", and that is not supported"));
 }
 
 fn process_that_does_not_go(case: &Case) {
@@ -408,13 +430,14 @@ fn process_is_upgraded(case: &Case) {
         return case.skip("dockerd upgrades from registries only");
     }
     let daemon = case.own_daemon(None);
-    let (old, new) = (Package::create(&daemon, &case.name("old"), &json!({"env": [{"name": "MODE", "settable": ["value"], "value": ""}]})), {
-        let asks = json!({
-            "network": {"type": "host"}, "pidhost": true, "ipchost": true,
-            "linux": {"capabilities": ["CAP_NET_ADMIN"], "allowAllDevices": true, "devices": [{"name": "d", "path": "/dev/kmsg"}]},
+    let (old, new) =
+        (Package::create(&daemon, &case.name("old"), &json!({"env": [{"name": "MODE", "settable": ["value"], "value": ""}]})), {
+            let asks = json!({
+                "network": {"type": "host"}, "pidhost": true, "ipchost": true,
+                "linux": {"capabilities": ["CAP_NET_ADMIN"], "allowAllDevices": true, "devices": [{"name": "d", "path": "/dev/kmsg"}]},
+            });
+            Package::create(&daemon, &case.name("new"), &asks)
         });
-        Package::create(&daemon, &case.name("new"), &asks)
-    });
     let privileges = daemon.http().get(&format!("/plugins/privileges?remote={}", new.name)).expect(200).json();
     let names: Vec<_> = privileges.as_array().unwrap().iter().map(|p| p["Name"].as_str().unwrap()).collect();
     assert_eq!(names, ["network", "host ipc namespace", "host pid namespace", "mount", "device", "allow-all-devices", "capabilities"]);
@@ -426,7 +449,11 @@ fn process_is_upgraded(case: &Case) {
     plugin(&daemon, &["disable", &old.name]);
     let refused = run_with_stdin(&mut daemon.docker_command(&upgrade), b"n\n");
     assert_ne!(refused.code, 0);
-    assert!(refused.stdout.contains("- network: [host]") && refused.stdout.contains("- capabilities: [CAP_NET_ADMIN]"), "{}", refused.stdout);
+    assert!(
+        refused.stdout.contains("- network: [host]") && refused.stdout.contains("- capabilities: [CAP_NET_ADMIN]"),
+        "{}",
+        refused.stdout
+    );
     assert_eq!(inspect(&daemon, &old.name)["Config"]["Network"]["Type"], "none");
     let id = inspect(&daemon, &old.name)["Id"].clone();
     run_with_stdin(&mut daemon.docker_command(&upgrade), b"y\n").ok();

@@ -107,7 +107,9 @@ impl Managed {
         };
         let (digest, kinds, imports) = match description {
             Some(d) => (d.digest.clone(), d.kinds.iter().map(|k| privileges::word(*k)).collect(), d.imports.clone()),
-            None => (String::new(), config.interface.types.iter().filter_map(|t| privileges::capability(t)).collect::<Vec<_>>(), Vec::new()),
+            None => {
+                (String::new(), config.interface.types.iter().filter_map(|t| privileges::capability(t)).collect::<Vec<_>>(), Vec::new())
+            }
         };
         PluginFacts {
             digest,

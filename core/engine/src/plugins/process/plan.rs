@@ -132,11 +132,13 @@ mod tests {
 
     #[test]
     fn mounts_are_taken_as_they_are_said() {
-        let Ok(MountPlan::Raw(bind)) = own(json!({"Source": "/tmp", "Destination": "/a", "Type": "bind", "Options": ["ro", "rshared"]})) else {
+        let Ok(MountPlan::Raw(bind)) = own(json!({"Source": "/tmp", "Destination": "/a", "Type": "bind", "Options": ["ro", "rshared"]}))
+        else {
             panic!()
         };
         assert_eq!((bind.source.as_path(), bind.options.join(",")), (Path::new("/tmp"), "ro,rshared,rbind".to_owned()));
-        let Ok(MountPlan::Raw(tmpfs)) = own(json!({"Source": "tmpfs", "Destination": "/a", "Type": "tmpfs", "Options": ["size=1m"]})) else {
+        let Ok(MountPlan::Raw(tmpfs)) = own(json!({"Source": "tmpfs", "Destination": "/a", "Type": "tmpfs", "Options": ["size=1m"]}))
+        else {
             panic!()
         };
         assert_eq!((tmpfs.kind.as_str(), tmpfs.options.join(",")), ("tmpfs", "size=1m".to_owned()));
@@ -147,7 +149,10 @@ mod tests {
         for (mount, why) in [
             (json!({"Name": "data", "Destination": "/a", "Type": "bind"}), "mount source is not specified: \"data\""),
             (json!({"Name": "data", "Source": "", "Destination": "/a", "Type": "bind"}), "mount source is not specified: \"data\""),
-            (json!({"Source": "/there/is/none", "Destination": "/a", "Type": "bind"}), "mount source does not exist: \"/there/is/none\" of mount \"/a\""),
+            (
+                json!({"Source": "/there/is/none", "Destination": "/a", "Type": "bind"}),
+                "mount source does not exist: \"/there/is/none\" of mount \"/a\"",
+            ),
             (json!({"Source": "/tmp", "Destination": "a", "Type": "bind"}), "invalid mount path: 'a' mount path must be absolute"),
         ] {
             assert_eq!(own(mount).unwrap_err().message(), why);

@@ -53,7 +53,9 @@ fn unescape(field: &[u8]) -> PathBuf {
     let mut rest = field;
     while let [first, tail @ ..] = rest {
         let octal = match tail {
-            [a, b, c, ..] if *first == b'\\' => [a, b, c].iter().try_fold(0_u8, |n, d| d.checked_sub(b'0').filter(|d| *d < 8).map(|d| n.wrapping_mul(8) | d)),
+            [a, b, c, ..] if *first == b'\\' => {
+                [a, b, c].iter().try_fold(0_u8, |n, d| d.checked_sub(b'0').filter(|d| *d < 8).map(|d| n.wrapping_mul(8) | d))
+            }
             _ => None,
         };
         path.push(octal.unwrap_or(*first));
