@@ -129,7 +129,10 @@ impl Inner {
     async fn attempt(&self, patience: Duration) -> Result<Running> {
         let failed = |e: Error| {
             let text = format!("plugin {:?} does not start: {}", self.spec.name, e.message());
-            let kind = if e.kind() == ErrorKind::InvalidParameter { e.kind() } else { ErrorKind::System };
+            let kind = match e.kind() {
+                kind @ (ErrorKind::InvalidParameter | ErrorKind::NotImplemented) => kind,
+                _ => ErrorKind::System,
+            };
             Error::new(kind, text).with_source(e)
         };
         let running = launch::launch(&self.on, &self.spec, &self.journal).await.map_err(failed)?;
