@@ -18,7 +18,7 @@ wire! {
 wire! {
     /// What Wharf says of a plugin beyond Docker.
     PluginFacts {
-        "Digest" digest: String,
+        ? "Digest" digest: String,
         "Kinds" kinds: Vec<String>,
         "Imports" imports: Vec<String>,
         "Permissions" permissions: Vec<String>,

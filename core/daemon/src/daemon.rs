@@ -47,7 +47,7 @@ impl Daemon {
         boot::build(flags, config, sockets).await
     }
 
-    /// Serves until `shutdown` resolves, then drains and, without live-restore, stops the containers. Requests are answered
+    /// Serves until `shutdown` resolves, then drains and, without live-restore, stops the containers; then the plugins. Requests are answered
     /// to the end.
     pub async fn run(self, shutdown: impl Future, requests: mpsc::Receiver<Request>) -> ExitCode {
         let Self { engine, app, listeners, metrics, reloader, exec_root, _lock, _pidfile } = self;
@@ -82,6 +82,7 @@ impl Daemon {
             }
             None => engine.containers.shutdown().await,
         }
+        engine.plugins.shutdown().await;
         let plugins = engine.plugins.clone();
         let closed = tokio::task::spawn_blocking(move || plugins.close_decision_log());
         if tokio::time::timeout(DRAIN, closed).await.is_err() {

@@ -96,7 +96,8 @@ impl Engine {
         let (events, index) = (Events::default(), Arc::new(containers::Index::default()));
         let metrics = Arc::<metrics::Metrics>::default();
         let images = Images::new(images, layers.clone(), index.clone(), events.clone(), metrics.clone());
-        let plugins = Plugins::open(&config.data_root, trash.clone(), runner, events.clone())?;
+        let processes = plugins::Processes::new(&config, &live, &spec_host, &shims, runner.clone())?;
+        let plugins = Plugins::open(&config.data_root, trash.clone(), runner, processes, events.clone())?;
         plugins.boot(placed).await;
         let shared = Arc::new(Shared {
             specs: DocDir::dirs(&config.data_root.join("containers"), SPEC_FILE, trash, Durability::Synced)?,

@@ -1,20 +1,20 @@
 //! Both worlds of plugins behind the one interface that the engine knows.
 
 use crate::{
-    legacy::{Discovery, NativePlugins, Plugins, Timeouts},
+    legacy::{self, Discovery, LegacyPlugin, NativePlugins, Plugins, Timeouts},
     wasm::{self, Grants, Limits, WasmHost},
 };
 use async_trait::async_trait;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use wharf_spi::{
     authz::Authorizer,
     facts::EngineFacts,
     ipam::IpamDriver,
     logging::{LogDriver, LogTransform},
     metrics::MetricsSink,
-    plugin::{Calls, Description, Health, HealthWatch, Package, PluginRunner, RunningPlugin, Series},
+    plugin::{Calls, Description, Health, HealthWatch, Package, PluginRunner, RunningPlugin, Series, Served},
     volume::VolumeDriver,
 };
 use wharf_types::{Error, Result, error::Context as _};
@@ -94,6 +94,10 @@ impl PluginRunner for Runner {
     async fn retain(&self, digests: &[String]) -> Result<()> {
         let (cache, digests) = (self.settings.cache.clone(), digests.to_vec());
         tokio::task::spawn_blocking(move || wasm::retain(&cache, &digests)).await.context("remove compiled code")?
+    }
+
+    async fn greet(&self, served: Served, patience: Duration) -> Result<Arc<dyn RunningPlugin>> {
+        Ok(Arc::new(Process(legacy::greet(served, patience, Timeouts::default()).await?)))
     }
 }
 
@@ -187,6 +191,38 @@ impl RunningPlugin for DockerPlugin {
     }
     async fn reload(&self, _: Value) -> Result<()> {
         Err(Error::not_implemented(format!("plugin {} has no settings here", self.name)))
+    }
+    async fn stop(&self) {}
+}
+
+/// A process that the engine runs, which has answered.
+struct Process(LegacyPlugin);
+
+#[async_trait]
+impl RunningPlugin for Process {
+    fn authorizer(&self) -> Option<Arc<dyn Authorizer>> {
+        self.0.authorizer().ok()
+    }
+    fn health(&self) -> Health {
+        self.0.health()
+    }
+    fn watch(&self, told: HealthWatch) {
+        self.0.watch(told);
+    }
+    fn log(&self) -> Vec<String> {
+        Vec::new()
+    }
+    fn calls(&self) -> Vec<(&'static str, Calls)> {
+        self.0.statistics()
+    }
+    fn memory(&self) -> Option<u64> {
+        None
+    }
+    fn series(&self) -> (Vec<Series>, u64) {
+        (Vec::new(), 0)
+    }
+    async fn reload(&self, _: Value) -> Result<()> {
+        Err(Error::not_implemented(format!("plugin {} reads its settings when it starts", self.0.name())))
     }
     async fn stop(&self) {}
 }

@@ -10,7 +10,7 @@ use crate::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use wharf_types::Result;
 
 /// The kinds of plugins.
@@ -59,6 +59,17 @@ pub struct Package {
     pub permissions: Vec<String>,
     /// Bytes of memory for each instance; the kind's default without it.
     pub memory: Option<u64>,
+}
+
+/// A process that was started to serve Docker's plugin protocol.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// The plugin's name, for messages.
+    pub name: String,
+    /// The unix socket that it is to listen on, in a directory that it may write to.
+    pub socket: PathBuf,
+    /// What it is by its configuration: `authz`, `volumedriver`, ….
+    pub capabilities: Vec<String>,
 }
 
 /// How a plugin is.
@@ -193,4 +204,9 @@ pub trait PluginRunner: Send + Sync {
     async fn retain(&self, _digests: &[String]) -> Result<()> {
         Ok(())
     }
+    /// Speaks to a process of the engine that is just starting: it is tried until it answers.
+    ///
+    /// # Errors
+    /// When it does not within `patience`.
+    async fn greet(&self, served: Served, patience: Duration) -> Result<Arc<dyn RunningPlugin>>;
 }

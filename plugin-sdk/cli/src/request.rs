@@ -31,6 +31,7 @@ pub struct Request {
 pub struct Asker {
     unix: Option<Process>,
     tls: Option<Certificate>,
+    container: Option<Target>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -40,7 +41,7 @@ struct Process {
     gid: u32,
     groups: Vec<u32>,
     pid: i32,
-    container: Option<String>,
+    containers: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -134,10 +135,11 @@ impl From<Request> for AuthzRequest {
 
 impl From<Asker> for Caller {
     fn from(asker: Asker) -> Self {
-        let Asker { unix, tls } = asker;
+        let Asker { unix, tls, container } = asker;
         Self {
-            unix: unix.map(|p| PeerCred { uid: p.uid, gid: p.gid, groups: p.groups, pid: p.pid, container: p.container }),
+            unix: unix.map(|p| PeerCred { uid: p.uid, gid: p.gid, groups: p.groups, pid: p.pid, containers: p.containers }),
             tls: tls.map(|c| PeerCert { common_name: c.common_name, alternative_names: c.alternative_names, der: Vec::new() }),
+            container: container.map(Object::from),
         }
     }
 }
@@ -223,7 +225,7 @@ mod tests {
 
     #[test]
     fn what_the_engine_writes_is_read_as_it_was() {
-        let text = r#"{"action":"container.create","caller":{"unix":{"uid":7,"groups":[1]}},"targets":[{"kind":"image","named":"x","labels":{"a":"b"}}],
+        let text = r#"{"action":"container.create","caller":{"unix":{"uid":7,"groups":[1]},"container":{"kind":"container","id":"1"}},"targets":[{"kind":"image","named":"x","labels":{"a":"b"}}],
             "exposure":{"binds":[{"source":"/a","target":"/b"}]},"input":{"Image":"x"}}"#;
         let short: AuthzRequest = serde_json::from_str::<Request>(text).unwrap().into();
         assert_eq!((short.input.as_str(), short.action.0), ("{\"Image\":\"x\"}", "container.create"));

@@ -154,7 +154,7 @@ impl Session {
 pub fn host(project: &Project) -> Result<(WasmHost, TempDir)> {
     let dir = tempfile::tempdir().context("make a directory for the plugin's files")?;
     fs::create_dir(dir.path().join("files"))?;
-    let host = WasmHost::new(Settings { cache: code(project), state: dir.path().join("state") })?;
+    let host = WasmHost::new(Settings::new(code(project), dir.path().join("state")))?;
     Ok((host, dir))
 }
 

@@ -22,6 +22,7 @@ mod operation;
 mod plugins;
 mod plugins_casbin;
 mod plugins_tutorial;
+mod plugins_v2;
 mod restart;
 mod scale;
 mod security;
@@ -49,6 +50,7 @@ fn main() -> std::process::ExitCode {
         plugins::tests(),
         plugins_casbin::tests(),
         plugins_tutorial::tests(),
+        plugins_v2::tests(),
         restart::tests(),
         scale::tests(),
         security::tests(),

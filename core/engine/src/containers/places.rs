@@ -38,6 +38,7 @@ pub fn settle(rootfs: &Path, mounts: &mut [MountPlan]) -> Result<()> {
         let (source, target) = match mount {
             MountPlan::Bind(bind) => (bind.source.as_path(), &mut bind.target),
             MountPlan::Tmpfs(tmpfs) => (Path::new("tmpfs"), &mut tmpfs.target),
+            MountPlan::Raw(raw) => (raw.source.as_path(), &mut raw.target),
         };
         let path = follow(&root, target.as_os_str().as_bytes())
             .map_err(|e| Error::invalid(format!("invalid mount target {}: {e}", target.display())))?;

@@ -8,10 +8,15 @@ use std::{
     io::{self, Read},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
+    thread,
 };
 use wharf_api_types::plugin::PluginConfig;
 use wharf_images::compress::unpack;
-use wharf_layers::apply::{UnpackOptions, unpack_into};
+use wharf_layers::{
+    apply::{UnpackOptions, unpack_into},
+    archive::find,
+    view::View,
+};
 use wharf_store::Trash;
 use wharf_types::{Error, Result, error::Context as _};
 
@@ -142,6 +147,25 @@ fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
         if entry.file_type()?.is_dir() { link_tree(&entry.path(), &to)? } else { fs::hard_link(entry.path(), to)? }
     }
     Ok(())
+}
+
+/// The same files anew in another plugin's directory, for a process, which changes them.
+///
+/// # Errors
+/// When the directory cannot be read or written.
+pub fn duplicate(from: &Path, dir: &Path) -> Result<String> {
+    let name = format!("{PREFIX}{}", fresh_id()?.get(..12).unwrap_or_default());
+    let place = dir.join(&name);
+    DirBuilder::new().recursive(true).mode(0o700).create(&place).context(place.display())?;
+    let (mut files, writer) = io::pipe()?;
+    thread::scope(|scope| {
+        let packing = scope.spawn(|| find(&View::open(from, &[], false)?, "/")?.pack_content(writer));
+        let unpacked = root(&place).and_then(|root| unpack_into(root, b"/", &mut files, UnpackOptions::default()));
+        drop(files);
+        let packed = packing.join().map_err(|_| Error::system("packing the plugin's files panicked"))?;
+        unpacked.and(packed)
+    })?;
+    Ok(name)
 }
 
 /// Removes content that no document names: what an interrupted change left.

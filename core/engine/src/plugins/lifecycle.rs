@@ -1,7 +1,12 @@
 //! Making, changing and removing plugins: one change at a time, each with one commit point, the document.
 
-use super::{Document, Managed, PlacedPlugin, Plugins, canonical, content, fresh_id, placed, privileges, settings, told};
+use super::{
+    Document, Managed, PlacedPlugin, Plugins, canonical, content, fresh_id, placed, privileges,
+    process::{Process, Spec},
+    settings, told,
+};
 use crate::containers::blocking;
+use futures_util::future::join_all;
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
@@ -25,20 +30,42 @@ impl Plugins {
             let managed = self.place(placed).await;
             table.insert(managed.id.clone(), managed);
         }
-        for managed in table.values_mut().filter(|m| m.document.enabled) {
-            if managed.trouble.is_empty() {
-                match self.start(managed, &managed.document.settings, START_PATIENCE).await {
-                    Ok(running) => managed.running = Some(running),
-                    Err(e) => managed.trouble = e.message().to_owned(),
-                }
-            }
+        let enabled = table.values().filter(|m| m.document.enabled);
+        if let Err(e) = self.0.processes.sweep(enabled.clone().map(|m| m.id.clone()).collect()).await {
+            tracing::error!(error = %e, "what was left of plugins is not removed");
+        }
+        let brought = join_all(enabled.map(|m| self.bring_back(m.clone()))).await;
+        for managed in brought {
             if !managed.trouble.is_empty() {
                 tracing::error!(plugin = managed.name(), error = managed.trouble, "the plugin does not start");
             }
+            table.insert(managed.id.clone(), managed);
         }
         self.0.table.store(Arc::new(table));
         self.0.chain.rebuild(&self.0.table.load()).await;
         self.tidy().await;
+    }
+
+    async fn bring_back(&self, mut managed: Managed) -> Managed {
+        if !managed.trouble.is_empty() {
+            return managed;
+        }
+        let started = match managed.is_component() {
+            true => self.start(&managed, &managed.document.settings, START_PATIENCE).await,
+            false => self.resume(&managed).await,
+        };
+        match started {
+            Ok(running) => managed.running = Some(running),
+            Err(e) => e.message().clone_into(&mut managed.trouble),
+        }
+        managed
+    }
+
+    /// Ends everything that runs; what is enabled is started again at the next start of the engine.
+    pub async fn shutdown(&self) {
+        let _changing = self.0.changing.lock().await;
+        let table = self.0.table.load_full();
+        join_all(table.values().filter_map(|m| m.running.as_ref()).map(|running| running.stop())).await;
     }
 
     /// Makes a plugin of an archive with `config.json` and `rootfs/`.
@@ -142,6 +169,11 @@ impl Plugins {
         if managed.document.enabled && !force {
             return Err(Error::conflict(format!("plugin {:?} is enabled", managed.name())));
         }
+        if managed.document.enabled && !managed.is_component() {
+            // Its mounts have to be gone before its files go.
+            managed.document.enabled = false;
+            self.commit(&managed.id, &managed.document).await?;
+        }
         // What it keeps goes first: a plugin of this name that comes later must not find it, whatever happens on the way.
         let running = managed.running.take();
         managed.trouble = "it is being removed".to_owned();
@@ -149,6 +181,7 @@ impl Plugins {
         if let Some(running) = running {
             running.stop().await;
         }
+        self.0.processes.release(&managed.id).await?;
         let name = managed.document.reference.familiar_name();
         let shared = |other: &Managed| other.id != managed.id && other.document.reference.familiar_name() == name;
         if !self.0.table.load().values().any(shared) {
@@ -202,7 +235,8 @@ impl Plugins {
             return Err(Error::system(format!("incorrect privileges: {} is not agreed to", more.join(", "))));
         }
         let (from, dir) = (self.content(&source), self.dir(&old.id));
-        let content = blocking(move || content::copy(&from, &dir)).await?;
+        let copy = if source.is_component() { content::copy } else { content::duplicate };
+        let content = blocking(move || copy(&from, &dir)).await?;
         let document = Document { config, settings, description: source.document.description.clone(), content, ..old.document.clone() };
         let mut new = Managed { id: old.id.clone(), document, running: None, trouble: String::new(), placed: None };
         let swapped = async {
@@ -265,7 +299,9 @@ impl Plugins {
     async fn start(&self, managed: &Managed, own: &PluginSettings, patience: Duration) -> Result<Arc<dyn RunningPlugin>> {
         let name = managed.name();
         let Some(described) = managed.document.description.as_ref().filter(|_| managed.is_component()) else {
-            return Err(Error::not_implemented(format!("plugin {name:?} is a process, and running such plugins is not supported yet")));
+            let process = Process::start(&self.0.processes, self.process(managed)?, patience).await?;
+            process.watch(told(self.0.events.clone(), managed.id.clone(), name));
+            return Ok(Arc::new(process));
         };
         let content = self.content(managed);
         let schema = content::schema(&content)?;
@@ -284,6 +320,23 @@ impl Plugins {
         let running = started.map_err(|_| Error::system(format!("plugin {name:?} did not start within {} s", patience.as_secs())))??;
         running.watch(told(self.0.events.clone(), managed.id.clone(), name));
         Ok(running)
+    }
+
+    async fn resume(&self, managed: &Managed) -> Result<Arc<dyn RunningPlugin>> {
+        let process = Process::resume(&self.0.processes, self.process(managed)?, START_PATIENCE).await;
+        process.watch(told(self.0.events.clone(), managed.id.clone(), managed.name()));
+        Ok(Arc::new(process))
+    }
+
+    /// A plugin as its process is concerned.
+    fn process(&self, managed: &Managed) -> Result<Spec> {
+        let Document { config, settings, .. } = &managed.document;
+        let (name, scheme) = (managed.name(), &config.interface.protocol_scheme);
+        if !super::DOCKER.contains(&scheme.as_str()) {
+            return Err(Error::not_implemented(format!("plugin {name:?} speaks {scheme:?}, and that is not supported")));
+        }
+        let rootfs = self.content(managed).join("rootfs");
+        Ok(Spec { id: managed.id.parse()?, name, config: config.clone(), settings: settings.clone(), rootfs })
     }
 
     fn refuse_in_use(&self, managed: &Managed, force: bool) -> Result<()> {

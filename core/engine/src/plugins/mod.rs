@@ -1,7 +1,8 @@
 //! Managed plugins (`docker plugin`): which there are, what they may do, and whether they run. Start with [`Plugins`].
 //!
 //! A plugin is a directory `<data-root>/plugins/<id>` with a document, which is the commit point of every change, and its content:
-//! what the operator's archive held. Who runs the code is behind [`PluginRunner`]; the authorization chain is in [`chain`].
+//! what the operator's archive held. Who runs components is behind [`PluginRunner`]; those that are processes are run by [`process`].
+//! The authorization chain is in [`chain`].
 
 mod chain;
 pub mod content;
@@ -11,6 +12,7 @@ mod exposed;
 mod lifecycle;
 mod placed;
 mod privileges;
+mod process;
 pub mod settings;
 #[cfg(test)]
 mod tests;
@@ -32,8 +34,12 @@ use wharf_spi::{
 use wharf_store::{DocDir, Durability, Trash};
 use wharf_types::{ContainerId, Error, Reference, Result};
 
+pub use process::Processes;
+
 /// The `protocolScheme` of components. Everything else is a process in a root file system.
 pub const COMPONENT: &str = "wasm.component/1";
+/// The `protocolScheme`s of processes that are spoken to in Docker's protocol.
+const DOCKER: [&str; 2] = ["", "moby.plugins.http/v1"];
 /// Name of the document in a plugin's directory.
 const DOCUMENT: &str = "plugin.json";
 
@@ -71,6 +77,7 @@ struct Inner {
     documents: DocDir<Document>,
     trash: Trash,
     runner: Arc<dyn PluginRunner>,
+    processes: Arc<Processes>,
     events: Events,
     table: ArcSwap<BTreeMap<String, Managed>>,
     chain: Chain,
@@ -99,25 +106,24 @@ impl Managed {
         }
     }
 
-    /// What is known of it beyond Docker; of a plugin that is a process nothing.
-    fn facts(&self) -> Option<PluginFacts> {
+    /// What is known of it beyond Docker.
+    fn facts(&self) -> PluginFacts {
         let Document { config, settings, description, .. } = &self.document;
-        if description.is_none() && self.placed.is_none() {
-            return None;
-        }
         let Health { status, reason, .. } = self.health();
-        let described = description.as_ref();
-        let kinds = described.map(|d| d.kinds.iter().map(|k| privileges::word(*k).to_owned()).collect());
-        Some(PluginFacts {
-            digest: described.map(|d| d.digest.clone()).unwrap_or_default(),
-            kinds: kinds.unwrap_or_default(),
-            imports: described.map(|d| d.imports.clone()).unwrap_or_default(),
+        let kinds: Vec<&str> = match description {
+            Some(described) => described.kinds.iter().map(|kind| privileges::word(*kind)).collect(),
+            None => config.interface.types.iter().filter_map(|t| privileges::capability(t)).collect(),
+        };
+        PluginFacts {
+            digest: description.as_ref().map(|d| d.digest.clone()).unwrap_or_default(),
+            kinds: kinds.into_iter().map(str::to_owned).collect(),
+            imports: description.as_ref().map(|d| d.imports.clone()).unwrap_or_default(),
             permissions: settings::permissions(config, settings),
             path: self.placed.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             status,
             reason,
             log: self.running.as_ref().map(|r| r.log()).unwrap_or_default(),
-        })
+        }
     }
 
     fn wire(&self, verbose: bool) -> Plugin {
@@ -129,7 +135,7 @@ impl Managed {
             settings: settings.clone(),
             reference: canonical(reference),
             config: config.clone(),
-            wharf: verbose.then(|| self.facts()).flatten(),
+            wharf: verbose.then(|| self.facts()),
         }
     }
 }
@@ -153,7 +159,13 @@ impl Plugins {
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn open(data_root: &std::path::Path, trash: Trash, runner: Arc<dyn PluginRunner>, events: Events) -> Result<Self> {
+    pub fn open(
+        data_root: &std::path::Path,
+        trash: Trash,
+        runner: Arc<dyn PluginRunner>,
+        processes: Arc<Processes>,
+        events: Events,
+    ) -> Result<Self> {
         let documents: DocDir<Document> = DocDir::dirs(&data_root.join("plugins"), DOCUMENT, trash.clone(), Durability::Synced)?;
         let (loaded, _) = documents.load_all()?;
         let table = loaded.into_iter().map(|(id, document)| {
@@ -171,6 +183,7 @@ impl Plugins {
             documents,
             trash,
             runner,
+            processes,
             events,
             table: ArcSwap::from_pointee(table),
             changing: tokio::sync::Mutex::default(),
@@ -306,7 +319,7 @@ fn told(events: Events, id: String, name: String) -> HealthWatch {
     Arc::new(move |health| {
         let action = match health.status.as_str() {
             "quarantined" => "quarantine",
-            "degraded" => "degrade",
+            "degraded" | "restarting" => "degrade",
             _ => "recover",
         };
         let mut attributes = BTreeMap::from([("name".to_owned(), name.clone())]);

@@ -29,7 +29,7 @@ impl PlacedPlugin {
     pub fn check(&self) -> Result<Vec<String>> {
         let (config, own) = self.read()?;
         if config.interface.protocol_scheme != super::COMPONENT {
-            return Err(Error::not_implemented("it is a process, and running such plugins is not supported yet"));
+            return Err(Error::not_implemented("it is a process: \"plugins\" of the daemon's configuration names components only"));
         }
         content::component(&self.path)?;
         settings::object(&own, content::schema(&self.path)?.as_ref())?;

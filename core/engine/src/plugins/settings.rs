@@ -43,16 +43,19 @@ fn one(config: &PluginConfig, settings: &mut PluginSettings, change: &str) -> Re
     }
     if let Some(at) = config.mounts.iter().position(|m| m.name == name) {
         settable(config.mounts.get(at).and_then(|m| m.settable.as_ref()), "source")?;
-        if let Some(mount) = settings.mounts.get_mut(at) {
-            mount.source = Some(value.to_owned());
-        }
+        // What is not there was not among the privileges that the operator has agreed to.
+        let Some(mount) = settings.mounts.get_mut(at).filter(|m| m.source.is_some()) else {
+            return Err(Error::system("Plugin config has no mount source"));
+        };
+        mount.source = Some(value.to_owned());
         return Ok(());
     }
     if let Some(at) = config.linux.devices.iter().position(|d| d.name == name) {
         settable(config.linux.devices.get(at).and_then(|d| d.settable.as_ref()), "path")?;
-        if let Some(device) = settings.devices.get_mut(at) {
-            device.path = Some(value.to_owned());
-        }
+        let Some(device) = settings.devices.get_mut(at).filter(|d| d.path.is_some()) else {
+            return Err(Error::system("Plugin config has no device path"));
+        };
+        device.path = Some(value.to_owned());
         return Ok(());
     }
     if config.args.name == name {
@@ -109,7 +112,7 @@ mod tests {
                 {"Name": "FIXED", "Value": "x"},
             ],
             "Args": {"Name": "args", "Settable": ["value"], "Value": ["-v"]},
-            "Mounts": [{"Name": "data", "Source": "/a", "Settable": ["source"]}],
+            "Mounts": [{"Name": "data", "Source": "/a", "Settable": ["source"]}, {"Name": "none", "Settable": ["source"]}],
             "Linux": {"Devices": [{"Name": "dev", "Path": "/dev/null"}]},
             "Wharf": {"Permissions": ["state", "files:${POLICY}"]},
         }))
@@ -126,6 +129,7 @@ mod tests {
         assert_eq!(permissions(&config, &new), ["state", "files:/p=q"]);
         for (change, message) in [
             ("FIXED=y", "\"FIXED\" is not settable"),
+            ("none.source=/x", "Plugin config has no mount source"),
             ("dev.path=/x", "\"dev.path\" is not settable"),
             ("POLICY.source=/x", "\"POLICY.source\" is not settable"),
             ("NONE=1", "setting \"NONE\" not found in the plugin configuration"),

@@ -3,7 +3,7 @@
 use super::*;
 use async_trait::async_trait;
 use std::{path::Path, sync::Mutex};
-use wharf_spi::plugin::{Health, HealthWatch, Package, PluginKind, Series};
+use wharf_spi::plugin::{Health, HealthWatch, Package, PluginKind, Series, Served};
 
 /// Takes every component for an authorizer with its content as the digest, but `bad`, which is of a kind that nobody declared.
 #[derive(Default)]
@@ -66,6 +66,9 @@ impl PluginRunner for Fake {
     async fn remove(&self, name: &str) -> Result<()> {
         self.say(format!("remove {name}"));
         Ok(())
+    }
+    async fn greet(&self, served: Served, _: std::time::Duration) -> Result<Arc<dyn RunningPlugin>> {
+        Err(Error::unavailable(served.name))
     }
     async fn retain(&self, digests: &[String]) -> Result<()> {
         let mut digests = digests.to_vec();

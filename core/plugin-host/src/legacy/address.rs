@@ -9,6 +9,8 @@ use wharf_types::{Error, Result};
 pub enum Endpoint {
     /// A unix socket.
     Unix(PathBuf),
+    /// The socket of a process that the engine runs. The process owns the directory: a link there is not followed.
+    Own(PathBuf),
     /// `host:port`.
     Tcp(String),
     /// A shared library (`native:///path`), which Docker does not have.

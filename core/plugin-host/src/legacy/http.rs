@@ -13,10 +13,12 @@ use hyper::{
     client::conn::http1::{self, SendRequest},
 };
 use hyper_util::rt::TokioIo;
+use rustix::fs::{FileType, Mode, OFlags};
 use rustls::pki_types::ServerName;
 use std::{
     fmt::Display,
     io,
+    os::fd::AsRawFd as _,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -74,7 +76,7 @@ impl Http {
     pub fn new(address: &Address) -> Result<Self> {
         let invalid = |what: &dyn Display| Error::invalid(format!("invalid plugin address: {what}"));
         let host = match &address.endpoint {
-            Endpoint::Unix(_) => NO_HOST,
+            Endpoint::Unix(_) | Endpoint::Own(_) => NO_HOST,
             Endpoint::Tcp(host) => host,
             Endpoint::Native(path) => return Err(invalid(&path.display())),
         };
@@ -98,6 +100,7 @@ impl Http {
     async fn connect(&self) -> io::Result<Connection> {
         match &self.endpoint {
             Endpoint::Unix(path) => open(dial(path).await?).await,
+            Endpoint::Own(path) => open(dial_own(path).await?).await,
             Endpoint::Native(_) => Err(io::ErrorKind::Unsupported.into()),
             Endpoint::Tcp(to) => {
                 let stream = TcpStream::connect(to.as_str()).await?;
@@ -113,7 +116,7 @@ impl Http {
     /// In Go's words.
     fn unreachable(&self, method: &str, error: &io::Error) -> Error {
         let to = match &self.endpoint {
-            Endpoint::Unix(path) | Endpoint::Native(path) => format!("unix {}", path.display()),
+            Endpoint::Unix(path) | Endpoint::Own(path) | Endpoint::Native(path) => format!("unix {}", path.display()),
             Endpoint::Tcp(to) => format!("tcp {to}"),
         };
         let why = match error.kind() {
@@ -186,6 +189,15 @@ async fn dial(path: &Path) -> io::Result<UnixStream> {
     }
 }
 
+/// By way of a descriptor, which a long path fits in, too.
+async fn dial_own(path: &Path) -> io::Result<UnixStream> {
+    let socket = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    if FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) != FileType::Socket {
+        return Err(io::Error::other("it is no socket"));
+    }
+    dial(Path::new(&format!("/proc/self/fd/{}", socket.as_raw_fd()))).await
+}
+
 async fn open(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> io::Result<Connection> {
     let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     // What ends a connection is told to the call that is on it.
@@ -203,16 +215,26 @@ fn broken(method: &str, error: &dyn std::error::Error) -> Error {
     Error::system(format!("{method}: {error}{cause}"))
 }
 
-#[async_trait]
-impl Transport for Http {
-    async fn call(&self, method: &str, body: Vec<u8>) -> Result<Vec<u8>> {
+impl Http {
+    /// One call, whatever the status of its answer is.
+    ///
+    /// # Errors
+    /// As [`Transport::call`], the plugin's own failures excepted.
+    pub(super) async fn exchange(&self, method: &str, body: Vec<u8>) -> Result<(StatusCode, Bytes)> {
         let (connection, answer) = self.send(method, body.into()).await?;
         let status = answer.status();
         let read = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
         let answer =
             read.map_err(|e| if e.is::<http_body_util::LengthLimitError>() { wire::too_large(method) } else { broken(method, &*e) })?;
         self.keep(connection);
-        let answer = answer.to_bytes();
+        Ok((status, answer.to_bytes()))
+    }
+}
+
+#[async_trait]
+impl Transport for Http {
+    async fn call(&self, method: &str, body: Vec<u8>) -> Result<Vec<u8>> {
+        let (status, answer) = self.exchange(method, body).await?;
         if status == StatusCode::OK { Ok(answer.into()) } else { Err(wire::failure(method, &answer)) }
     }
 }

@@ -3,7 +3,7 @@
 //! What is better here than in Docker: every call has a deadline, a plugin that hangs stops costing time, an authorizer sees what
 //! will be executed, and anything but a clear permission denies.
 //!
-//! Not here: Docker's managed plugins (how they are installed and run; once up, they are spoken to through [`LegacyPlugin`]), and
+//! Not here: how Docker's managed plugins are installed and run (once their process starts, [`greet`] speaks to it), and
 //! which plugins the configuration names. Start with [`Plugins`], which finds and activates plugins when they are first used, then
 //! [`LegacyPlugin`], one that was activated.
 
@@ -12,6 +12,7 @@ mod authz;
 mod breaker;
 mod discovery;
 mod http;
+mod managed;
 mod native;
 mod plugin;
 mod plugins;
@@ -21,6 +22,7 @@ mod wire;
 pub use address::{Address, Endpoint, TlsFiles};
 pub use discovery::Discovery;
 pub use http::Http;
+pub use managed::greet;
 pub use native::Native;
 pub use plugin::LegacyPlugin;
 pub use plugins::Plugins;

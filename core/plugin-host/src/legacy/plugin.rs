@@ -11,12 +11,12 @@ use std::{
 use tokio::time::{Instant, sleep, timeout};
 use wharf_spi::{
     authz::Authorizer,
-    plugin::{Calls, LATENCY_BUCKETS},
+    plugin::{Calls, Health, HealthWatch, LATENCY_BUCKETS},
 };
 use wharf_types::{Error, ErrorKind, Result};
 
 /// The first method of every plugin.
-const ACTIVATE: &str = "Plugin.Activate";
+pub(super) const ACTIVATE: &str = "Plugin.Activate";
 
 /// A plugin that answered `Plugin.Activate`. Cheap to clone.
 #[derive(Clone)]
@@ -33,9 +33,9 @@ struct Inner {
 }
 
 #[derive(Deserialize)]
-struct Activated {
+pub(super) struct Activated {
     #[serde(rename = "Implements", alias = "implements", default)]
-    implements: Option<Vec<String>>,
+    pub(super) implements: Option<Vec<String>>,
 }
 
 impl LegacyPlugin {
@@ -64,8 +64,12 @@ impl LegacyPlugin {
             }
         };
         let implements = wire::decode::<Activated>(ACTIVATE, &answer)?.implements.unwrap_or_default();
+        Ok(Self::new(name, implements, transport, timeouts.call, pulse))
+    }
+
+    pub(super) fn new(name: &str, implements: Vec<String>, transport: Arc<dyn Transport>, deadline: Duration, pulse: Arc<Pulse>) -> Self {
         let (breaker, counts) = (Breaker::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { name: name.to_owned(), implements, transport, deadline: timeouts.call, breaker, counts, pulse })))
+        Self(Arc::new(Inner { name: name.to_owned(), implements, transport, deadline, breaker, counts, pulse }))
     }
 
     /// Its name.
@@ -105,6 +109,16 @@ impl LegacyPlugin {
         counts.iter().map(|(method, calls)| (*method, calls.clone())).collect()
     }
 
+    /// How it is.
+    pub fn health(&self) -> Health {
+        self.0.pulse.health()
+    }
+
+    /// Has `told` hear of changes of its health.
+    pub fn watch(&self, told: HealthWatch) {
+        self.0.pulse.watch(told);
+    }
+
     /// One call, within [`Timeouts::call`].
     pub(super) async fn call(&self, method: &'static str, body: Vec<u8>) -> Result<Vec<u8>> {
         let Some(permit) = self.0.breaker.permit() else {
@@ -133,7 +147,7 @@ impl LegacyPlugin {
     }
 }
 
-fn late(method: &str, deadline: Duration) -> Error {
+pub(super) fn late(method: &str, deadline: Duration) -> Error {
     Error::system(format!("{method}: no answer within {deadline:?}"))
 }
 

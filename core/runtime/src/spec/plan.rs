@@ -230,6 +230,8 @@ pub enum MountPlan {
     Bind(BindPlan),
     /// Memory.
     Tmpfs(TmpfsPlan),
+    /// Whatever the OCI spec can say.
+    Raw(RawMount),
 }
 
 impl MountPlan {
@@ -238,6 +240,7 @@ impl MountPlan {
         match self {
             Self::Bind(b) => &b.target,
             Self::Tmpfs(t) => &t.target,
+            Self::Raw(r) => &r.target,
         }
     }
 }
@@ -284,6 +287,19 @@ pub struct TmpfsPlan {
     pub mode: Option<u32>,
     /// `Mount.ReadOnly`.
     pub read_only: bool,
+}
+
+/// A mount in the words of the OCI spec, in which plugins ask for theirs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RawMount {
+    /// What is mounted.
+    pub source: PathBuf,
+    /// Absolute path in the container.
+    pub target: PathBuf,
+    /// The file system's type, or `bind`.
+    pub kind: String,
+    /// Options of mount(8).
+    pub options: Vec<String>,
 }
 
 /// A device, or a directory of devices, of the host.

@@ -37,6 +37,16 @@ impl ShimHost {
         Ok(Self { binary: Arc::new(Binary::seal(shim)?), tasks: tasks.into() })
     }
 
+    /// The same program with task directories of its own in `<exec_root>/<name>`: for what is no container.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn beside(&self, exec_root: &Path, name: &str) -> Result<Self> {
+        let tasks = exec_root.join(name);
+        DirBuilder::new().recursive(true).mode(0o700).create(&tasks).context(tasks.display())?;
+        Ok(Self { binary: Arc::clone(&self.binary), tasks: tasks.into() })
+    }
+
     /// Where the files of a task are.
     pub fn task_dir(&self, id: &ContainerId) -> PathBuf {
         self.tasks.join(id.as_str())

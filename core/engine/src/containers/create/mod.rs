@@ -216,6 +216,7 @@ fn mount_points(data_root: &Path, host: &HostConfig, plans: &[MountPlan]) -> Vec
             propagation: b.propagation.unwrap_or_else(|| default(&b.source)).as_str().to_owned(),
             ..MountPoint::default()
         }),
+        MountPlan::Raw(_) => None,
         MountPlan::Tmpfs(t) if host.tmpfs.contains_key(&t.target.display().to_string()) => None,
         MountPlan::Tmpfs(t) => Some(MountPoint {
             kind: "tmpfs".to_owned(),

@@ -49,6 +49,7 @@ pub fn list(plan: &LaunchPlan, host: &HostFacts) -> Result<Vec<Mount>> {
         mounts.push(match planned {
             MountPlan::Bind(bind) => mount(&bind.target, "bind", &bind.source, bind_options(bind, host)?)?,
             MountPlan::Tmpfs(tmpfs) => mount(&tmpfs.target, "tmpfs", Path::new("tmpfs"), tmpfs::oci_options(tmpfs)?)?,
+            MountPlan::Raw(raw) => mount(&raw.target, &raw.kind, &raw.source, raw.options.clone())?,
         });
     }
     if let (Some(init), PidNs::Private) = (&plan.init, &plan.namespaces.pid) {

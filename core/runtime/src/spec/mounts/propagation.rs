@@ -61,6 +61,7 @@ impl FromStr for Propagation {
 fn propagated(mounts: &[MountPlan]) -> impl Iterator<Item = (&Path, Propagation)> {
     mounts.iter().filter_map(|mount| match mount {
         MountPlan::Bind(bind) => bind.propagation.map(|p| (bind.source.as_path(), p)),
+        MountPlan::Raw(raw) => raw.options.iter().find_map(|o| o.parse().ok()).map(|p| (raw.source.as_path(), p)),
         MountPlan::Tmpfs(_) => None,
     })
 }
