@@ -672,6 +672,14 @@ void wharf_authz_types_certificate_free(wharf_authz_types_certificate_t *ptr) {
   authz_string_free(&ptr->common_name);
 }
 
+void wharf_authz_types_object_free(wharf_authz_types_object_t *ptr) {
+  authz_string_free(&ptr->named);
+  authz_string_free(&ptr->id);
+  authz_string_free(&ptr->name);
+  authz_string_free(&ptr->image);
+  authz_string_free(&ptr->container);
+}
+
 void wharf_authz_types_option_process_free(wharf_authz_types_option_process_t *ptr) {
   if (ptr->is_some) {
     wharf_authz_types_process_free(&ptr->val);
@@ -684,17 +692,16 @@ void wharf_authz_types_option_certificate_free(wharf_authz_types_option_certific
   }
 }
 
+void wharf_authz_types_option_object_free(wharf_authz_types_option_object_t *ptr) {
+  if (ptr->is_some) {
+    wharf_authz_types_object_free(&ptr->val);
+  }
+}
+
 void wharf_authz_types_caller_free(wharf_authz_types_caller_t *ptr) {
   wharf_authz_types_option_process_free(&ptr->process);
   wharf_authz_types_option_certificate_free(&ptr->certificate);
-}
-
-void wharf_authz_types_object_free(wharf_authz_types_object_t *ptr) {
-  authz_string_free(&ptr->named);
-  authz_string_free(&ptr->id);
-  authz_string_free(&ptr->name);
-  authz_string_free(&ptr->image);
-  authz_string_free(&ptr->container);
+  wharf_authz_types_option_object_free(&ptr->container);
 }
 
 void wharf_authz_types_bind_free(wharf_authz_types_bind_t *ptr) {
@@ -1633,54 +1640,60 @@ uint8_t * __wasm_export_exports_wharf_authz_authorizer_interests(void) {
 
 __attribute__((__export_name__("wharf:authz/authorizer@0.1.0#judge")))
 uint8_t * __wasm_export_exports_wharf_authz_authorizer_judge(uint8_t * arg) {
-  wharf_authz_types_option_process_t option0;
+  wharf_authz_types_option_process_t option;
   switch ((int32_t) *((uint8_t*) (arg + (4*sizeof(void*))))) {
+    case 0: {
+      option.is_some = false;
+      break;
+    }
+    case 1: {
+      option.is_some = true;
+      option.val = (wharf_authz_types_process_t) {
+        (uint32_t) (uint32_t) (*((int32_t*) (arg + (5*sizeof(void*))))),
+        (uint32_t) (uint32_t) (*((int32_t*) (arg + (4+5*sizeof(void*))))),
+        (authz_list_u32_t) (authz_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (8+5*sizeof(void*))))), (*((size_t*) (arg + (8+6*sizeof(void*))))) },
+        (int32_t) *((int32_t*) (arg + (8+7*sizeof(void*)))),
+      };
+      break;
+    }
+  }
+  wharf_authz_types_option_certificate_t option0;
+  switch ((int32_t) *((uint8_t*) (arg + (8+8*sizeof(void*))))) {
     case 0: {
       option0.is_some = false;
       break;
     }
     case 1: {
       option0.is_some = true;
-      authz_option_string_t option;
-      switch ((int32_t) *((uint8_t*) (arg + (8+8*sizeof(void*))))) {
-        case 0: {
-          option.is_some = false;
-          break;
-        }
-        case 1: {
-          option.is_some = true;
-          option.val = (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+9*sizeof(void*))))), (*((size_t*) (arg + (8+10*sizeof(void*))))) };
-          break;
-        }
-      }
-
-      option0.val = (wharf_authz_types_process_t) {
-        (uint32_t) (uint32_t) (*((int32_t*) (arg + (5*sizeof(void*))))),
-        (uint32_t) (uint32_t) (*((int32_t*) (arg + (4+5*sizeof(void*))))),
-        (authz_list_u32_t) (authz_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (8+5*sizeof(void*))))), (*((size_t*) (arg + (8+6*sizeof(void*))))) },
-        (int32_t) *((int32_t*) (arg + (8+7*sizeof(void*)))),
-        (authz_option_string_t) option,
+      option0.val = (wharf_authz_types_certificate_t) {
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+9*sizeof(void*))))), (*((size_t*) (arg + (8+10*sizeof(void*))))) },
+        (authz_list_string_t) (authz_list_string_t) { (authz_string_t*)(*((uint8_t **) (arg + (8+11*sizeof(void*))))), (*((size_t*) (arg + (8+12*sizeof(void*))))) },
       };
       break;
     }
   }
-  wharf_authz_types_option_certificate_t option1;
-  switch ((int32_t) *((uint8_t*) (arg + (8+11*sizeof(void*))))) {
+  wharf_authz_types_option_object_t option1;
+  switch ((int32_t) *((uint8_t*) (arg + (8+13*sizeof(void*))))) {
     case 0: {
       option1.is_some = false;
       break;
     }
     case 1: {
       option1.is_some = true;
-      option1.val = (wharf_authz_types_certificate_t) {
-        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+12*sizeof(void*))))), (*((size_t*) (arg + (8+13*sizeof(void*))))) },
-        (authz_list_string_t) (authz_list_string_t) { (authz_string_t*)(*((uint8_t **) (arg + (8+14*sizeof(void*))))), (*((size_t*) (arg + (8+15*sizeof(void*))))) },
+      option1.val = (wharf_authz_types_object_t) {
+        (wharf_authz_types_object_kind_t) (int32_t) *((uint8_t*) (arg + (8+14*sizeof(void*)))),
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+15*sizeof(void*))))), (*((size_t*) (arg + (8+16*sizeof(void*))))) },
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+17*sizeof(void*))))), (*((size_t*) (arg + (8+18*sizeof(void*))))) },
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+19*sizeof(void*))))), (*((size_t*) (arg + (8+20*sizeof(void*))))) },
+        (authz_list_tuple2_string_string_t) (authz_list_tuple2_string_string_t) { (authz_tuple2_string_string_t*)(*((uint8_t **) (arg + (8+21*sizeof(void*))))), (*((size_t*) (arg + (8+22*sizeof(void*))))) },
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+23*sizeof(void*))))), (*((size_t*) (arg + (8+24*sizeof(void*))))) },
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+25*sizeof(void*))))), (*((size_t*) (arg + (8+26*sizeof(void*))))) },
       };
       break;
     }
   }
   wharf_authz_types_option_exposure_t option2;
-  switch ((int32_t) *((uint8_t*) (arg + (8+18*sizeof(void*))))) {
+  switch ((int32_t) *((uint8_t*) (arg + (8+29*sizeof(void*))))) {
     case 0: {
       option2.is_some = false;
       break;
@@ -1688,10 +1701,10 @@ uint8_t * __wasm_export_exports_wharf_authz_authorizer_judge(uint8_t * arg) {
     case 1: {
       option2.is_some = true;
       option2.val = (wharf_authz_types_exposure_t) {
-        (authz_list_string_t) (authz_list_string_t) { (authz_string_t*)(*((uint8_t **) (arg + (8+19*sizeof(void*))))), (*((size_t*) (arg + (8+20*sizeof(void*))))) },
-        (wharf_authz_types_list_bind_t) (wharf_authz_types_list_bind_t) { (wharf_authz_types_bind_t*)(*((uint8_t **) (arg + (8+21*sizeof(void*))))), (*((size_t*) (arg + (8+22*sizeof(void*))))) },
-        (authz_list_string_t) (authz_list_string_t) { (authz_string_t*)(*((uint8_t **) (arg + (8+23*sizeof(void*))))), (*((size_t*) (arg + (8+24*sizeof(void*))))) },
-        (authz_list_string_t) (authz_list_string_t) { (authz_string_t*)(*((uint8_t **) (arg + (8+25*sizeof(void*))))), (*((size_t*) (arg + (8+26*sizeof(void*))))) },
+        (authz_list_string_t) (authz_list_string_t) { (authz_string_t*)(*((uint8_t **) (arg + (8+30*sizeof(void*))))), (*((size_t*) (arg + (8+31*sizeof(void*))))) },
+        (wharf_authz_types_list_bind_t) (wharf_authz_types_list_bind_t) { (wharf_authz_types_bind_t*)(*((uint8_t **) (arg + (8+32*sizeof(void*))))), (*((size_t*) (arg + (8+33*sizeof(void*))))) },
+        (authz_list_string_t) (authz_list_string_t) { (authz_string_t*)(*((uint8_t **) (arg + (8+34*sizeof(void*))))), (*((size_t*) (arg + (8+35*sizeof(void*))))) },
+        (authz_list_string_t) (authz_list_string_t) { (authz_string_t*)(*((uint8_t **) (arg + (8+36*sizeof(void*))))), (*((size_t*) (arg + (8+37*sizeof(void*))))) },
       };
       break;
     }
@@ -1700,13 +1713,14 @@ uint8_t * __wasm_export_exports_wharf_authz_authorizer_judge(uint8_t * arg) {
     (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + 0))), (*((size_t*) (arg + sizeof(void*)))) },
     (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (2*sizeof(void*))))), (*((size_t*) (arg + (3*sizeof(void*))))) },
     (wharf_authz_types_caller_t) (wharf_authz_types_caller_t) {
-      (wharf_authz_types_option_process_t) option0,
-      (wharf_authz_types_option_certificate_t) option1,
+      (wharf_authz_types_option_process_t) option,
+      (wharf_authz_types_option_certificate_t) option0,
+      (wharf_authz_types_option_object_t) option1,
     },
-    (wharf_authz_types_list_object_t) (wharf_authz_types_list_object_t) { (wharf_authz_types_object_t*)(*((uint8_t **) (arg + (8+16*sizeof(void*))))), (*((size_t*) (arg + (8+17*sizeof(void*))))) },
+    (wharf_authz_types_list_object_t) (wharf_authz_types_list_object_t) { (wharf_authz_types_object_t*)(*((uint8_t **) (arg + (8+27*sizeof(void*))))), (*((size_t*) (arg + (8+28*sizeof(void*))))) },
     (wharf_authz_types_option_exposure_t) option2,
-    (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+27*sizeof(void*))))), (*((size_t*) (arg + (8+28*sizeof(void*))))) },
-    (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+29*sizeof(void*))))), (*((size_t*) (arg + (8+30*sizeof(void*))))) },
+    (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+38*sizeof(void*))))), (*((size_t*) (arg + (8+39*sizeof(void*))))) },
+    (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+40*sizeof(void*))))), (*((size_t*) (arg + (8+41*sizeof(void*))))) },
   };
   exports_wharf_authz_authorizer_result_decision_string_t ret;
   exports_wharf_authz_authorizer_decision_t ok;
@@ -1754,73 +1768,81 @@ uint8_t * __wasm_export_exports_wharf_authz_authorizer_judge(uint8_t * arg) {
 }
 
 __attribute__((__export_name__("wharf:authz/authorizer@0.1.0#filter")))
-uint8_t * __wasm_export_exports_wharf_authz_authorizer_filter(int32_t arg, int32_t arg0, int32_t arg1, uint8_t * arg2, size_t arg3, int32_t arg4, int32_t arg5, uint8_t * arg6, size_t arg7, int32_t arg8, uint8_t * arg9, size_t arg10, uint8_t * arg11, size_t arg12, uint8_t * arg13, size_t arg14) {
-  wharf_authz_types_option_process_t option15;
-  switch (arg) {
+uint8_t * __wasm_export_exports_wharf_authz_authorizer_filter(uint8_t * arg) {
+  wharf_authz_types_option_process_t option;
+  switch ((int32_t) *((uint8_t*) (arg + 0))) {
     case 0: {
-      option15.is_some = false;
+      option.is_some = false;
       break;
     }
     case 1: {
-      option15.is_some = true;
-      authz_option_string_t option;
-      switch (arg5) {
-        case 0: {
-          option.is_some = false;
-          break;
-        }
-        case 1: {
-          option.is_some = true;
-          option.val = (authz_string_t) { (uint8_t*)(arg6), (arg7) };
-          break;
-        }
-      }
-
-      option15.val = (wharf_authz_types_process_t) {
-        (uint32_t) (uint32_t) (arg0),
-        (uint32_t) (uint32_t) (arg1),
-        (authz_list_u32_t) (authz_list_u32_t) { (uint32_t*)(arg2), (arg3) },
-        (int32_t) arg4,
-        (authz_option_string_t) option,
+      option.is_some = true;
+      option.val = (wharf_authz_types_process_t) {
+        (uint32_t) (uint32_t) (*((int32_t*) (arg + sizeof(void*)))),
+        (uint32_t) (uint32_t) (*((int32_t*) (arg + (4+1*sizeof(void*))))),
+        (authz_list_u32_t) (authz_list_u32_t) { (uint32_t*)(*((uint8_t **) (arg + (8+1*sizeof(void*))))), (*((size_t*) (arg + (8+2*sizeof(void*))))) },
+        (int32_t) *((int32_t*) (arg + (8+3*sizeof(void*)))),
       };
       break;
     }
   }
-  wharf_authz_types_option_certificate_t option16;
-  switch (arg8) {
+  wharf_authz_types_option_certificate_t option0;
+  switch ((int32_t) *((uint8_t*) (arg + (8+4*sizeof(void*))))) {
     case 0: {
-      option16.is_some = false;
+      option0.is_some = false;
       break;
     }
     case 1: {
-      option16.is_some = true;
-      option16.val = (wharf_authz_types_certificate_t) {
-        (authz_string_t) (authz_string_t) { (uint8_t*)(arg9), (arg10) },
-        (authz_list_string_t) (authz_list_string_t) { (authz_string_t*)(arg11), (arg12) },
+      option0.is_some = true;
+      option0.val = (wharf_authz_types_certificate_t) {
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+5*sizeof(void*))))), (*((size_t*) (arg + (8+6*sizeof(void*))))) },
+        (authz_list_string_t) (authz_list_string_t) { (authz_string_t*)(*((uint8_t **) (arg + (8+7*sizeof(void*))))), (*((size_t*) (arg + (8+8*sizeof(void*))))) },
       };
       break;
     }
   }
-  exports_wharf_authz_authorizer_caller_t arg17 = (wharf_authz_types_caller_t) {
-    (wharf_authz_types_option_process_t) option15,
-    (wharf_authz_types_option_certificate_t) option16,
+  wharf_authz_types_option_object_t option1;
+  switch ((int32_t) *((uint8_t*) (arg + (8+9*sizeof(void*))))) {
+    case 0: {
+      option1.is_some = false;
+      break;
+    }
+    case 1: {
+      option1.is_some = true;
+      option1.val = (wharf_authz_types_object_t) {
+        (wharf_authz_types_object_kind_t) (int32_t) *((uint8_t*) (arg + (8+10*sizeof(void*)))),
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+11*sizeof(void*))))), (*((size_t*) (arg + (8+12*sizeof(void*))))) },
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+13*sizeof(void*))))), (*((size_t*) (arg + (8+14*sizeof(void*))))) },
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+15*sizeof(void*))))), (*((size_t*) (arg + (8+16*sizeof(void*))))) },
+        (authz_list_tuple2_string_string_t) (authz_list_tuple2_string_string_t) { (authz_tuple2_string_string_t*)(*((uint8_t **) (arg + (8+17*sizeof(void*))))), (*((size_t*) (arg + (8+18*sizeof(void*))))) },
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+19*sizeof(void*))))), (*((size_t*) (arg + (8+20*sizeof(void*))))) },
+        (authz_string_t) (authz_string_t) { (uint8_t*)(*((uint8_t **) (arg + (8+21*sizeof(void*))))), (*((size_t*) (arg + (8+22*sizeof(void*))))) },
+      };
+      break;
+    }
+  }
+  exports_wharf_authz_authorizer_caller_t arg2 = (wharf_authz_types_caller_t) {
+    (wharf_authz_types_option_process_t) option,
+    (wharf_authz_types_option_certificate_t) option0,
+    (wharf_authz_types_option_object_t) option1,
   };
-  exports_wharf_authz_authorizer_list_object_t arg18 = (exports_wharf_authz_authorizer_list_object_t) { (exports_wharf_authz_authorizer_object_t*)(arg13), (arg14) };
+  exports_wharf_authz_authorizer_list_object_t arg3 = (exports_wharf_authz_authorizer_list_object_t) { (exports_wharf_authz_authorizer_object_t*)(*((uint8_t **) (arg + (8+23*sizeof(void*))))), (*((size_t*) (arg + (8+24*sizeof(void*))))) };
   exports_wharf_authz_authorizer_result_list_bool_string_t ret;
   authz_list_bool_t ok;
   authz_string_t err;
-  ret.is_err = !exports_wharf_authz_authorizer_filter(&arg17, &arg18, &ok, &err);
+  ret.is_err = !exports_wharf_authz_authorizer_filter(&arg2, &arg3, &ok, &err);
   if (ret.is_err) {
     ret.val.err = err;
   }
   if (!ret.is_err) {
     ret.val.ok = ok;
   }
+  free(arg);
   uint8_t *ptr = (uint8_t *) &RET_AREA;
   if ((ret).is_err) {
-    const authz_string_t *payload19 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
-    *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload19).len;
-    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload19).ptr;
+    const authz_string_t *payload4 = &(ret).val.err;*((int8_t*)(ptr + 0)) = 1;
+    *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload4).len;
+    *((uint8_t **)(ptr + sizeof(void*))) = (uint8_t *) (*payload4).ptr;
   } else {
     const authz_list_bool_t *payload = &(ret).val.ok;*((int8_t*)(ptr + 0)) = 0;
     *((size_t*)(ptr + (2*sizeof(void*)))) = (*payload).len;

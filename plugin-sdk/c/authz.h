@@ -192,7 +192,7 @@ typedef struct wharf_host_http_request_t {
   authz_string_t   method;
   authz_string_t   url;
   authz_list_tuple2_string_list_u8_t   headers;
-  // Headers whose values the plugin does not see; the text goes before the secret (`Bearer `).
+  // Headers whose values the plugin does not see; the text goes before the secret (`Bearer `), whose last line end is left out.
   wharf_host_http_list_tuple3_string_string_borrow_secret_t   secret_headers;
   authz_list_u8_t   body;
   // Milliseconds; the deadline of the call that is being answered holds all the same.
@@ -247,7 +247,7 @@ typedef struct wharf_host_sockets_target_t {
 } wharf_host_sockets_target_t;
 
 #define WHARF_HOST_SOCKETS_TARGET_TCP 0
-// With the host's authorities, and a client certificate where one is given.
+// With the host's authorities, and a client certificate where one is given: PEM with a chain and its key.
 #define WHARF_HOST_SOCKETS_TARGET_TLS 1
 #define WHARF_HOST_SOCKETS_TARGET_UDP 2
 #define WHARF_HOST_SOCKETS_TARGET_UNIX 3
@@ -379,8 +379,6 @@ typedef struct wharf_authz_types_process_t {
   authz_list_u32_t   groups;
   // 0 when it is in a pid namespace that the engine cannot see.
   int32_t   pid;
-  // The container that it runs in, by its control group.
-  authz_option_string_t   container;
 } wharf_authz_types_process_t;
 
 // The verified certificate of a TLS client.
@@ -389,22 +387,6 @@ typedef struct wharf_authz_types_certificate_t {
   // Subject alternative names, DNS and others, as text.
   authz_list_string_t   alternative_names;
 } wharf_authz_types_certificate_t;
-
-typedef struct {
-  bool is_some;
-  wharf_authz_types_process_t val;
-} wharf_authz_types_option_process_t;
-
-typedef struct {
-  bool is_some;
-  wharf_authz_types_certificate_t val;
-} wharf_authz_types_option_certificate_t;
-
-// Who asks. Neither is there for plain TCP.
-typedef struct wharf_authz_types_caller_t {
-  wharf_authz_types_option_process_t   process;
-  wharf_authz_types_option_certificate_t   certificate;
-} wharf_authz_types_caller_t;
 
 typedef uint8_t wharf_authz_types_object_kind_t;
 
@@ -431,6 +413,30 @@ typedef struct wharf_authz_types_object_t {
   authz_string_t   container;
 } wharf_authz_types_object_t;
 
+typedef struct {
+  bool is_some;
+  wharf_authz_types_process_t val;
+} wharf_authz_types_option_process_t;
+
+typedef struct {
+  bool is_some;
+  wharf_authz_types_certificate_t val;
+} wharf_authz_types_option_certificate_t;
+
+typedef struct {
+  bool is_some;
+  wharf_authz_types_object_t val;
+} wharf_authz_types_option_object_t;
+
+// Who asks. Nothing is there for plain TCP.
+typedef struct wharf_authz_types_caller_t {
+  wharf_authz_types_option_process_t   process;
+  wharf_authz_types_option_certificate_t   certificate;
+  // The container of this engine that the process runs in, by its control group. When the process had ended before the engine
+  // could look, it is named `?` and has no id.
+  wharf_authz_types_option_object_t   container;
+} wharf_authz_types_caller_t;
+
 typedef struct wharf_authz_types_bind_t {
   authz_string_t   source;
   authz_string_t   target;
@@ -442,7 +448,8 @@ typedef struct {
   size_t len;
 } wharf_authz_types_list_bind_t;
 
-// What a container that is to be made or started could do to the host; computed by the engine, since it is hard to get right.
+// What a container that is to be made or started, or a privileged process in one, could do to the host; computed by the engine,
+// since it is hard to get right.
 typedef struct wharf_authz_types_exposure_t {
   // It could become root of the host: privileged, the host's pid or network namespace, a device, the engine's socket, a
   // dangerous capability, no seccomp filter, a bind of a system directory. Words that say why; empty when none is known.
@@ -473,7 +480,8 @@ typedef struct wharf_authz_types_request_t {
   // Of the request, such as `1.45`.
   authz_string_t   api_version;
   wharf_authz_types_caller_t   caller;
-  // The objects that it names, and for a creation those that it uses.
+  // The objects that it names, and for a creation those that it uses and last what it makes: that has no id yet, but the
+  // labels that it is to have. A name that is given is the object that has it now.
   wharf_authz_types_list_object_t   targets;
   wharf_authz_types_option_exposure_t   exposure;
   // What will be executed, as a JSON object; empty unless the plugin wants bodies.
@@ -632,7 +640,7 @@ extern bool wharf_host_http_send(wharf_host_http_request_t *request, wharf_host_
 // Imported Functions from `wharf:host/sockets@0.1.0`
 // Sends everything; one datagram for UDP.
 extern bool wharf_host_sockets_method_connection_send(wharf_host_sockets_borrow_connection_t self, authz_list_u8_t *data, wharf_host_sockets_failure_t *err);
-// At least one byte, at most `limit`; nothing at the end of the stream.
+// At least one byte, at most `limit` (1 MiB); nothing at the end of the stream. A datagram that is longer is cut.
 extern bool wharf_host_sockets_method_connection_receive(wharf_host_sockets_borrow_connection_t self, uint32_t limit, authz_list_u8_t *ret, wharf_host_sockets_failure_t *err);
 extern bool wharf_host_sockets_connect(wharf_host_sockets_target_t *target, wharf_host_sockets_borrow_secret_t *maybe_certificate, wharf_host_sockets_own_connection_t *ret, wharf_host_sockets_failure_t *err);
 
@@ -642,7 +650,8 @@ extern bool wharf_host_objects_find(wharf_host_objects_kind_t kind, authz_string
 
 // Imported Functions from `wharf:host/events@0.1.0`
 // Events after `cursor`, oldest first, at most `limit` (1,000). The engine keeps the last 1,000 at least; when older ones were
-// asked for that are gone, the first cursor tells.
+// asked for that are gone, the first cursor tells: it is more than one above the given one. Cursors of a later run of the engine
+// go on much higher, and what happened before is gone then.
 extern void wharf_host_events_since(uint64_t cursor, uint32_t limit, wharf_host_events_list_event_t *ret);
 
 // Imported Functions from `wharf:host/metrics@0.1.0`
@@ -771,13 +780,15 @@ void wharf_authz_types_process_free(wharf_authz_types_process_t *ptr);
 
 void wharf_authz_types_certificate_free(wharf_authz_types_certificate_t *ptr);
 
+void wharf_authz_types_object_free(wharf_authz_types_object_t *ptr);
+
 void wharf_authz_types_option_process_free(wharf_authz_types_option_process_t *ptr);
 
 void wharf_authz_types_option_certificate_free(wharf_authz_types_option_certificate_t *ptr);
 
-void wharf_authz_types_caller_free(wharf_authz_types_caller_t *ptr);
+void wharf_authz_types_option_object_free(wharf_authz_types_option_object_t *ptr);
 
-void wharf_authz_types_object_free(wharf_authz_types_object_t *ptr);
+void wharf_authz_types_caller_free(wharf_authz_types_caller_t *ptr);
 
 void wharf_authz_types_bind_free(wharf_authz_types_bind_t *ptr);
 

@@ -58,5 +58,5 @@ pub use grant::{Grant, Grants, OBJECTS};
 pub use package::{Facts, Package, Settings};
 pub use plugin::Plugin;
 pub use policy::Limits;
-pub use wharf_spi::plugin::{Number, PluginKind as Kind, Series};
 pub(crate) use stored::remove as remove_stored;
+pub use wharf_spi::plugin::{Number, PluginKind as Kind, Series};
