@@ -80,7 +80,8 @@ impl PluginRunner for Fake {
 
 fn plugins(root: &Path, runner: Arc<Fake>) -> Plugins {
     let trash = Trash::open(&root.join("trash")).unwrap();
-    Plugins::open(root, trash, runner, Events::default()).unwrap()
+    let processes = Processes::for_test(root, runner.clone());
+    Plugins::open(root, trash, runner, processes, Events::default()).unwrap()
 }
 
 fn archive(component: &str) -> Vec<u8> {

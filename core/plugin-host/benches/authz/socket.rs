@@ -37,5 +37,5 @@ pub async fn plugin(dir: &Path) -> Arc<dyn Authorizer> {
     let listener = UnixListener::bind(&socket).unwrap();
     thread::spawn(move || listener.incoming().flatten().for_each(|stream| drop(thread::spawn(|| serve(stream)))));
     let http = Arc::new(Http::new(&Address::unix(&socket)).unwrap());
-    LegacyPlugin::activate("x", http, Timeouts::default(), Arc::default()).await.unwrap().authorizer().unwrap()
+    LegacyPlugin::activate("x", http, Timeouts::default()).await.unwrap().authorizer().unwrap()
 }

@@ -87,6 +87,26 @@ impl Processes {
         }))
     }
 
+    /// Below a directory of a test, with a program that is no monitor: nothing can be started.
+    #[cfg(test)]
+    pub fn for_test(dir: &std::path::Path, runner: Arc<dyn PluginRunner>) -> Arc<Self> {
+        let (plugins, sockets) = (dir.join("plugins"), dir.join("sockets"));
+        fs::create_dir_all(&plugins).unwrap();
+        fs::create_dir_all(&sockets).unwrap();
+        let shims = ShimHost::new(std::path::Path::new("/bin/true"), dir).unwrap();
+        let (runtime_root, cgroup_parent) = (dir.join("oci"), "/test".to_owned());
+        Arc::new(Self {
+            plugins,
+            sockets,
+            runtime_root,
+            cgroup_parent,
+            runtime: RuntimeKind::Builtin,
+            host: HostFacts::detect(std::path::Path::new("/")).unwrap(),
+            shims,
+            runner,
+        })
+    }
+
     /// Ends what an earlier daemon left running, and takes the mounts and sockets of plugins back. Those that are `enabled` keep
     /// their propagated mounts, which containers may be using.
     ///
