@@ -15,7 +15,6 @@ use wharf_spi::authz::{Action, Authorizer, AuthzRequest, Caller, Object, ObjectK
 
 /// Every function answers with a pointer to zeros: ok, allow.
 fn plugin() -> Vec<u8> {
-    let sixteen = "i32 ".repeat(16);
     let text = format!(
         r#"(module
           (memory (export "memory") 1)
@@ -30,7 +29,7 @@ fn plugin() -> Vec<u8> {
           (func (export "wharf:authz/authorizer@0.1.0#interests") (result i32) (i32.const 64))
           (func (export "wharf:authz/authorizer@0.1.0#judge") (param i32) (result i32)
             (global.set $next (i32.const 4096)) (i32.const 64))
-          (func (export "wharf:authz/authorizer@0.1.0#filter") (param {sixteen}) (result i32)
+          (func (export "wharf:authz/authorizer@0.1.0#filter") (param i32) (result i32)
             (global.set $next (i32.const 4096)) (i32.const 64)))"#
     );
     let mut resolve = wit_parser::Resolve::default();

@@ -46,19 +46,14 @@ fn a_body_and_its_headers() {
 fn bodies_in_dockers_shape() {
     let of = |action, method, input| body(&request(action, method, input, &[])).map_err(|e| e.message().to_owned());
     let some = |text: &str| Ok(Some(text.to_owned()));
-    assert_eq!(of("exec.create", "POST", r#"{"id":"c","config":{"Privileged":true}}"#), some(r#"{"Privileged":true}"#));
-    assert_eq!(of("exec.start", "POST", r#"{"id":"c","start":{}}"#), some("{}"));
-    assert_eq!(of("container.update", "POST", r#"{"id":"c","change":{}}"#), some("{}"));
-    assert_eq!(of("container.commit", "POST", r#"{"container":"c","config":null}"#), Ok(None));
-    assert_eq!(of("container.start", "POST", r#"{"id":"c","host_config":null}"#), Ok(None));
-    assert_eq!(of("container.copy", "POST", r#"{"id":"c","path":"/etc\"x"}"#), some(r#"{"Resource":"/etc\"x"}"#));
+    assert_eq!(of("exec.create", "POST", r#"{"id":"c","body":{"Privileged":true}}"#), some(r#"{"Privileged":true}"#));
+    assert_eq!(of("container.copy", "POST", r#"{"id":"c","body":{"Resource":"/etc\"x"}}"#), some(r#"{"Resource":"/etc\"x"}"#));
+    assert_eq!(of("container.commit", "POST", r#"{"container":"c","body":null}"#), Ok(None));
     assert_eq!(of("container.list", "GET", r#"{"all":true}"#), Ok(None));
-    assert_eq!(of("volume.create", "POST", r#"{"Name":"v"}"#), some(r#"{"Name":"v"}"#), "not known here: all of it");
+    assert_eq!(of("volume.create", "POST", r#"{"Name":"v"}"#), some(r#"{"Name":"v"}"#), "nothing is called so: all of it");
     assert_eq!(of("system.ping", "POST", "null"), Ok(None));
-    // An input that was not made, or made differently: better no answer than a wrong one.
-    for (action, input) in [("container.create", ""), ("container.create", r#"{"spec":{}}"#), ("exec.start", "[]"), ("volume.create", "")] {
-        assert_eq!(of(action, "POST", input), Err(format!("the body of {action} is not known")));
-    }
+    // An input that was not made: better no answer than a wrong one.
+    assert_eq!(of("container.create", "POST", ""), Err("the body of container.create is not known".to_owned()));
 }
 
 #[test]

@@ -47,7 +47,6 @@ impl Guest {
     /// The component.
     pub fn component(&self) -> Vec<u8> {
         let Self { fields, start, reload, wake, interests, judge, filter } = self;
-        let sixteen = "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)";
         let text = format!(
             r#"(module
               {fields}
@@ -67,7 +66,7 @@ impl Guest {
               (func (export "wharf:authz/authorizer@0.1.0#interests") (result i32) {interests})
               (func (export "wharf:authz/authorizer@0.1.0#judge") (param $rq i32) (result i32) (local $n i32) (local $end i64)
                 (global.set $next (i32.const 4096)) {judge})
-              (func (export "wharf:authz/authorizer@0.1.0#filter") {sixteen} (result i32)
+              (func (export "wharf:authz/authorizer@0.1.0#filter") (param i32) (result i32)
                 (global.set $next (i32.const 4096)) {filter})
             )"#
         );
