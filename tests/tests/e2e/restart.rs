@@ -396,7 +396,9 @@ fn kill_at_random(case: &Case) {
     let daemon = surviving(case);
     // Directories that come with the first container count as there.
     daemon.docker(&["run", "--rm", "busybox", "true"]).ok();
-    let (links, rules) = (daemon.net.links(), daemon.net.ruleset());
+    // The kernel takes its interface back a little later.
+    let quiet = || Some(daemon.net.links()).filter(|links| !links.iter().any(|link| link.starts_with("veth")));
+    let (links, rules) = (poll::until("the first container's interface is gone", quiet), daemon.net.ruleset());
     let fresh = Footprint::of(&daemon);
     let images = content(&daemon);
     let script = "i=0; while [ ! -e /enough ]; do echo line $i; i=$((i+1)); [ $((i % 20)) = 0 ] && usleep 5000; done; exit 3";
