@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use wharf_tests::{Case, poll, suite};
+use wharf_tests::{Case, Engine, poll, suite};
 
 suite![
     echo,
@@ -521,5 +521,10 @@ fn refused_for_now(case: &Case) {
     for (options, noun) in [(["-p", "18080:80"], "port"), (["-v", "data:/d"], "volume"), (["--network", "mine"], "network")] {
         let refused = case.run(&["--rm", options[0], options[1], "busybox", "true"]).fails(125);
         assert!(refused.contains(noun), "{options:?}: {refused}");
+    }
+    let devices = case.run(&["--rm", "-v", "/dev:/dev", "busybox", "true"]);
+    match Engine::runtime() {
+        Some(other) if other != "builtin" => assert_eq!(devices.code, 0, "{devices:?}"),
+        _ => assert!(devices.fails(125).contains("built-in runtime")),
     }
 }

@@ -180,6 +180,12 @@ pub fn build(
         let read_only = host.readonly_rootfs;
         plan.mounts.push(MountPlan::Bind(BindPlan { source, target: target.to_owned(), read_only, ..BindPlan::default() }));
     }
+    let runtime = runtime(&shared.live.load(), &host.runtime)?;
+    // It would make its own links in the host's directory.
+    let on_dev = |mount: &MountPlan| matches!(mount, MountPlan::Bind(_)) && mount.target() == Path::new("/dev");
+    if runtime == RuntimeKind::Builtin && plan.mounts.iter().any(on_dev) {
+        return Err(Error::not_implemented("a bind mount on /dev is not supported by the built-in runtime: choose another with --runtime"));
+    }
     places::settle(&plan.rootfs, &mut plan.mounts)?;
     let built = wharf_runtime::spec::build(&plan, &shared.host)?;
     for warning in built.warnings {
@@ -187,7 +193,7 @@ pub fn build(
     }
     let launch = Launch {
         id: spec.id.clone(),
-        runtime: runtime(&shared.live.load(), &host.runtime)?,
+        runtime,
         runtime_root: shared.config.exec_root.join("oci"),
         tty: spec.config.tty,
         console_size: (host.console_size != [0, 0]).then_some(host.console_size),
