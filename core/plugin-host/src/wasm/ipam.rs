@@ -2,14 +2,11 @@
 
 use super::{
     bindings::ipam_driver as wit,
-    context::{Cx, Shared},
-    instance::{Instance, NoResult},
-    pool::{Export, Pool, ask},
+    pool::{Pool, ask, export},
 };
 use async_trait::async_trait;
 use ipnet::IpNet;
 use std::net::IpAddr;
-use wasmtime::component::InstancePre;
 use wharf_spi::{
     ipam::{AddressPool, IpamDriver, Lease, LeaseOwner, PoolRequest, PoolUsage},
     plugin::PluginKind as Kind,
@@ -21,24 +18,7 @@ const ID_MAX: usize = 512;
 
 pub(super) struct Ipam;
 
-impl Export for Ipam {
-    const KIND: Kind = Kind::Ipam;
-    type Indices = wit::GuestIndices;
-    type Guest = wit::Guest;
-    type Said = ();
-
-    fn find(pre: &InstancePre<Cx>) -> wasmtime::Result<Self::Indices> {
-        wit::GuestIndices::new(pre)
-    }
-
-    fn load(indices: &Self::Indices, instance: &mut Instance) -> wasmtime::Result<Self::Guest> {
-        indices.load(&mut instance.store, &instance.raw)
-    }
-
-    async fn ask(_: &Self::Guest, _: &mut Instance, _: &Shared) -> Result<(), NoResult> {
-        Ok(())
-    }
-}
+export!(Ipam, Kind::Ipam);
 
 #[async_trait]
 impl IpamDriver for Pool<Ipam> {

@@ -5,9 +5,8 @@
 
 use super::{
     bindings::log_driver as wit,
-    context::{Cx, Shared},
-    instance::{Instance, NoResult, arm, call},
-    pool::{Export, Lease, Pool, again, ask, refusal},
+    instance::{arm, call},
+    pool::{Lease, Pool, again, ask, export, refusal},
     statistics::Function,
 };
 use async_trait::async_trait;
@@ -15,7 +14,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use wasmtime::component::{InstancePre, ResourceAny};
+use wasmtime::component::ResourceAny;
 use wharf_spi::{
     logging::{LogContainer, LogDriver, LogSink, Outcome, batch},
     plugin::PluginKind as Kind,
@@ -24,24 +23,7 @@ use wharf_types::Result;
 
 pub(super) struct Logging;
 
-impl Export for Logging {
-    const KIND: Kind = Kind::Logging;
-    type Indices = wit::GuestIndices;
-    type Guest = wit::Guest;
-    type Said = ();
-
-    fn find(pre: &InstancePre<Cx>) -> wasmtime::Result<Self::Indices> {
-        wit::GuestIndices::new(pre)
-    }
-
-    fn load(indices: &Self::Indices, instance: &mut Instance) -> wasmtime::Result<Self::Guest> {
-        indices.load(&mut instance.store, &instance.raw)
-    }
-
-    async fn ask(_: &Self::Guest, _: &mut Instance, _: &Shared) -> Result<(), NoResult> {
-        Ok(())
-    }
-}
+export!(Logging, Kind::Logging);
 
 /// A sink in an instance: the number of the instance, and the handle.
 type Held = (u64, ResourceAny);

@@ -273,6 +273,33 @@ impl<E: Export> Lease<'_, E> {
     }
 }
 
+/// A kind whose instances are asked nothing after their start; `wit` is what was generated for its interface.
+macro_rules! export {
+    ($name:ident, $kind:expr) => {
+        impl $crate::wasm::pool::Export for $name {
+            const KIND: wharf_spi::plugin::PluginKind = $kind;
+            type Indices = wit::GuestIndices;
+            type Guest = wit::Guest;
+            type Said = ();
+
+            fn find(pre: &wasmtime::component::InstancePre<$crate::wasm::context::Cx>) -> wasmtime::Result<Self::Indices> {
+                wit::GuestIndices::new(pre)
+            }
+            fn load(indices: &Self::Indices, instance: &mut $crate::wasm::instance::Instance) -> wasmtime::Result<Self::Guest> {
+                indices.load(&mut instance.store, &instance.raw)
+            }
+            async fn ask(
+                _: &Self::Guest,
+                _: &mut $crate::wasm::instance::Instance,
+                _: &$crate::wasm::context::Shared,
+            ) -> Result<(), $crate::wasm::instance::NoResult> {
+                Ok(())
+            }
+        }
+    };
+}
+pub(super) use export;
+
 /// Calls a function of a leased instance, and checks its answer.
 macro_rules! ask {
     ($pool:expr, $function:ident, $method:ident($($argument:expr),*), $check:expr) => {{

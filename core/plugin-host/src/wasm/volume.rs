@@ -3,10 +3,10 @@
 
 use super::{
     bindings::volume_driver as wit,
-    context::{Cx, Shared},
+    context::Cx,
     grant::{Grant, Grants},
-    instance::{Instance, NoResult, arm, call},
-    pool::{Export, Pool, again, ask, refusal},
+    instance::{arm, call},
+    pool::{Pool, again, ask, export, refusal},
     secrets,
     statistics::Function,
 };
@@ -15,7 +15,6 @@ use std::{
     path::{Component, Path},
     sync::Arc,
 };
-use wasmtime::component::InstancePre;
 use wharf_spi::{
     plugin::PluginKind as Kind,
     volume::{Answer, MountPlan, Progress, Publication, Volume, VolumeCapabilities, VolumeDriver, VolumeStatus},
@@ -24,24 +23,7 @@ use wharf_types::{Error, Result};
 
 pub(super) struct Volumes;
 
-impl Export for Volumes {
-    const KIND: Kind = Kind::Volume;
-    type Indices = wit::GuestIndices;
-    type Guest = wit::Guest;
-    type Said = ();
-
-    fn find(pre: &InstancePre<Cx>) -> wasmtime::Result<Self::Indices> {
-        wit::GuestIndices::new(pre)
-    }
-
-    fn load(indices: &Self::Indices, instance: &mut Instance) -> wasmtime::Result<Self::Guest> {
-        indices.load(&mut instance.store, &instance.raw)
-    }
-
-    async fn ask(_: &Self::Guest, _: &mut Instance, _: &Shared) -> Result<(), NoResult> {
-        Ok(())
-    }
-}
+export!(Volumes, Kind::Volume);
 
 pub(super) struct Driver {
     pool: Arc<Pool<Volumes>>,
