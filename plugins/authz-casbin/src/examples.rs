@@ -22,7 +22,11 @@ fn user(uid: u32, groups: &[u32]) -> Caller {
 }
 
 fn certificate(name: &str) -> Caller {
-    Caller { process: None, certificate: Some(Certificate { common_name: name.to_owned(), alternative_names: Vec::new() }) }
+    Caller {
+        process: None,
+        certificate: Some(Certificate { common_name: name.to_owned(), alternative_names: Vec::new() }),
+        container: None,
+    }
 }
 
 /// `container:web` that there is, or with `?` at its end is not.
@@ -100,7 +104,10 @@ fn a_dashboard_looks_and_does_not_touch() {
             assert_eq!(allowed(&judge, &request(caller, action, targets, None)), looks, "{action}");
         }
         assert!(!allowed(&judge, &request(&user(5, &[]), action, targets, None)), "{action}");
-        assert!(!allowed(&judge, &request(&Caller { process: None, certificate: None }, action, targets, None)), "{action}");
+        assert!(
+            !allowed(&judge, &request(&Caller { process: None, certificate: None, container: None }, action, targets, None)),
+            "{action}"
+        );
     }
     let decision = judge.judge(&request(&board, "container.logs", &["container:web"], None)).unwrap();
     assert_eq!(decision.rule, r"policy.csv:4: p, viewer, container:*, ^container\.(top|logs|stats|changes|wait)$");
