@@ -11,7 +11,7 @@ set -euo pipefail
 
 TARGET=wasm32-unknown-unknown
 RECIPE=1 # what `unpack` makes; another number makes it anew
-PREFIX=${WHARF_GUEST_PREFIX:-${XDG_CACHE_HOME:-$HOME/.cache}/wharf/wasm-guest}
+PREFIX=${WHARF_GUEST_PREFIX:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/wharf/wasm-guest}
 
 say() { echo "wasm-guest: $*" >&2; }
 fail() { say "$*"; exit 1; }
