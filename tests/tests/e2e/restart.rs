@@ -87,10 +87,13 @@ fn check_lines(case: &Case, logs: &str) {
 
 fn exit_while_down(case: &Case) {
     let daemon = surviving(case);
-    let five = spawn(&daemon, "five", &[], "sleep 0.5; echo last words; exit 5");
+    let sign = tempfile::tempdir().unwrap();
+    let bind = format!("{}:/sign", sign.path().display());
+    let five = spawn(&daemon, "five", &["-v", &bind], "while [ ! -e /sign/end ]; do usleep 20000; done; echo last words; exit 5");
     let killed = spawn(&daemon, "killed", &[], "sleep 100");
     let pids = [&five, &killed].map(|n| inspect(&daemon, n, "{{.State.Pid}}"));
     daemon.kill9();
+    std::fs::write(sign.path().join("end"), "").unwrap();
     kill(Pid::from_raw(pids[1].parse().unwrap()), Signal::SIGKILL).unwrap();
     poll::until("the exits", || (!pids.iter().any(|pid| alive(pid))).then_some(()));
     let exited = std::time::SystemTime::now();
