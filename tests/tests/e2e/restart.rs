@@ -85,15 +85,34 @@ fn check_lines(case: &Case, logs: &str) {
     assert_eq!(first_wrong, None, "of {} lines", lines.len());
 }
 
+/// Something that a container waits for, and that no daemon has to carry there.
+struct Sign(tempfile::TempDir);
+
+const WAIT: &str = "while [ ! -e /sign/given ]; do usleep 20000; done";
+
+impl Default for Sign {
+    fn default() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Sign {
+    fn bind(&self) -> String {
+        format!("{}:/sign", self.0.path().display())
+    }
+    fn give(&self) {
+        std::fs::write(self.0.path().join("given"), "").unwrap();
+    }
+}
+
 fn exit_while_down(case: &Case) {
     let daemon = surviving(case);
-    let sign = tempfile::tempdir().unwrap();
-    let bind = format!("{}:/sign", sign.path().display());
-    let five = spawn(&daemon, "five", &["-v", &bind], "while [ ! -e /sign/end ]; do usleep 20000; done; echo last words; exit 5");
+    let sign = Sign::default();
+    let five = spawn(&daemon, "five", &["-v", &sign.bind()], &format!("{WAIT}; echo last words; exit 5"));
     let killed = spawn(&daemon, "killed", &[], "sleep 100");
     let pids = [&five, &killed].map(|n| inspect(&daemon, n, "{{.State.Pid}}"));
     daemon.kill9();
-    std::fs::write(sign.path().join("end"), "").unwrap();
+    sign.give();
     kill(Pid::from_raw(pids[1].parse().unwrap()), Signal::SIGKILL).unwrap();
     poll::until("the exits", || (!pids.iter().any(|pid| alive(pid))).then_some(()));
     let exited = std::time::SystemTime::now();
@@ -151,9 +170,11 @@ fn interactive_after(case: &Case) {
 
 fn auto_remove_while_down(case: &Case) {
     let daemon = surviving(case);
-    let name = spawn(&daemon, "brief", &["--rm"], "sleep 0.3");
+    let sign = Sign::default();
+    let name = spawn(&daemon, "brief", &["--rm", "-v", &sign.bind()], WAIT);
     let pid = inspect(&daemon, &name, "{{.State.Pid}}");
     daemon.kill9();
+    sign.give();
     poll::until("the exit", || (!alive(&pid)).then_some(()));
     daemon.boot();
     poll::until("its removal", || (daemon.docker(&["inspect", &name]).code == 1).then_some(()));
