@@ -4,18 +4,13 @@ use std::sync::{Mutex, PoisonError};
 use wharf_spi::plugin::{Health, HealthWatch};
 
 /// The last known health of one plugin.
+#[derive(Default)]
 pub struct Pulse(Mutex<State>);
 
+#[derive(Default)]
 struct State {
     health: Health,
     told: Option<HealthWatch>,
-}
-
-impl Default for Pulse {
-    fn default() -> Self {
-        let health = Health { status: "healthy".to_owned(), ..Health::default() };
-        Self(Mutex::new(State { health, told: None }))
-    }
 }
 
 impl Pulse {
@@ -49,16 +44,17 @@ impl Pulse {
 mod tests {
     use super::*;
     use std::sync::Arc;
+    use wharf_spi::plugin::Status::{Degraded, Healthy, Quarantined};
 
     #[test]
     fn only_changes_are_told() {
         let (pulse, heard) = (Pulse::default(), Arc::new(Mutex::new(Vec::new())));
         let log = heard.clone();
-        pulse.watch(Arc::new(move |health| log.lock().unwrap().push(format!("{} {}", health.status, health.reason))));
-        for (status, reason) in [("healthy", ""), ("degraded", "a"), ("degraded", "b"), ("quarantined", "c"), ("healthy", "")] {
-            pulse.beat(Health { status: status.to_owned(), reason: reason.to_owned(), failures: 0 });
+        pulse.watch(Arc::new(move |health| log.lock().unwrap().push(format!("{} {}", health.status.word(), health.reason))));
+        for (status, reason) in [(Healthy, ""), (Degraded, "a"), (Degraded, "b"), (Quarantined, "c"), (Healthy, "")] {
+            pulse.beat(Health { status, reason: reason.to_owned(), failures: 0 });
         }
         assert_eq!(*heard.lock().unwrap(), ["degraded a", "quarantined c", "healthy "]);
-        assert_eq!(pulse.health().status, "healthy");
+        assert_eq!(pulse.health().status.word(), "healthy");
     }
 }

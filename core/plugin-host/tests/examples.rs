@@ -249,7 +249,7 @@ async fn several_kinds() {
     let calls = plugin.statistics();
     let of = |function: &str| calls.iter().find(|(name, _)| *name == function).unwrap().1.calls;
     assert_eq!((of("start"), of("logging.push"), of("metrics.push")), (2, 2, 1));
-    assert_eq!(plugin.health().status, "healthy");
+    assert_eq!(plugin.health().status.word(), "healthy");
 }
 
 /// As the engine has them: described when they are created, loaded when they are enabled.
@@ -287,7 +287,7 @@ async fn through_the_runner() {
             running.ipam_driver().is_some(),
         ];
         assert_eq!(found, faces, "{name}");
-        assert_eq!(running.health().status, "healthy");
+        assert_eq!(running.health().status.word(), "healthy");
         running.stop().await;
     }
 }

@@ -72,12 +72,46 @@ pub struct Served {
     pub capabilities: Vec<String>,
 }
 
+/// In which state a plugin is; always in one of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    /// It answers.
+    #[default]
+    Healthy,
+    /// Its last call had no answer.
+    Degraded,
+    /// It is left alone for a while.
+    Quarantined,
+    /// Its process ended, and is started again.
+    Restarting,
+    /// It is not to run.
+    Disabled,
+    /// It is to run, and could not be started.
+    Failed,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Healthy, Self::Degraded, Self::Quarantined, Self::Restarting, Self::Disabled, Self::Failed];
+
+    /// As operators read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Quarantined => "quarantined",
+            Self::Restarting => "restarting",
+            Self::Disabled => "disabled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// How a plugin is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    /// `healthy`, `degraded`, `quarantined`.
-    pub status: String,
+    /// Its state.
+    pub status: Status,
     /// Why it is not healthy; empty when it is.
     pub reason: String,
     /// Failures in a row.

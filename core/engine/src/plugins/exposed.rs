@@ -4,15 +4,12 @@ use super::{Managed, Plugins};
 use crate::metrics::float;
 use std::{collections::BTreeMap, sync::Arc};
 use wharf_metrics::{Distribution, Exposition, Kind};
-use wharf_spi::plugin::{Calls, LATENCY_BUCKETS, Number, RunningPlugin, Series};
-
-/// What a plugin can be; each has one of them.
-const STATES: [&str; 5] = ["healthy", "degraded", "quarantined", "disabled", "failed"];
+use wharf_spi::plugin::{Calls, LATENCY_BUCKETS, Number, RunningPlugin, Series, Status};
 
 /// A plugin while it is written about.
 struct Shown {
     name: String,
-    state: String,
+    state: Status,
     calls: Vec<(&'static str, Calls)>,
     memory: Option<u64>,
     series: Vec<Series>,
@@ -20,7 +17,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(name: String, state: String, running: Option<&Arc<dyn RunningPlugin>>) -> Self {
+    fn of(name: String, state: Status, running: Option<&Arc<dyn RunningPlugin>>) -> Self {
         let (series, dropped) = running.map(|r| r.series()).unwrap_or_default();
         let (calls, memory) = running.map(|r| (r.calls(), r.memory())).unwrap_or_default();
         Self { name, state, calls, memory, series, dropped }
@@ -38,7 +35,7 @@ impl Plugins {
         let mut all: Vec<_> = table.values().map(Shown::managed).collect();
         all.extend(self.0.chain.others(&table).into_iter().map(|(name, running)| {
             // One that is named and not there keeps everybody out.
-            let state = running.as_ref().map_or_else(|| "failed".to_owned(), |r| r.health().status);
+            let state = running.as_ref().map_or(Status::Failed, |r| r.health().status);
             Shown::of(name, state, running.as_ref())
         }));
         all.sort_by(|a, b| a.name.cmp(&b.name));
@@ -52,8 +49,8 @@ impl Plugins {
 fn states(text: &mut Exposition, all: &[Shown]) {
     let mut family = text.family(Kind::Gauge, "wharf_plugin_state", "1 for the state that a plugin is in, 0 for the others");
     for plugin in all {
-        for state in STATES {
-            family.sample(&[("plugin", &plugin.name), ("state", state)], f64::from(u8::from(plugin.state == state)));
+        for state in Status::ALL {
+            family.sample(&[("plugin", &plugin.name), ("state", state.word())], f64::from(u8::from(plugin.state == state)));
         }
     }
     let mut family = text.family(Kind::Gauge, "wharf_plugin_memory_bytes", "Memory of all instances of a plugin");
@@ -137,7 +134,7 @@ mod tests {
         let series = |name: &str, number| Series { name: name.to_owned(), labels: vec![("k".to_owned(), "v".to_owned())], number };
         let shown = |name: &str, series: Vec<Series>| {
             let calls = vec![("judge", Calls { calls: 2, errors: 1, buckets: [1; 10], seconds: 0.5, ..Calls::default() })];
-            Shown { name: name.to_owned(), state: "degraded".to_owned(), calls, memory: Some(65_536), series, dropped: 3 }
+            Shown { name: name.to_owned(), state: Status::Degraded, calls, memory: Some(65_536), series, dropped: 3 }
         };
         let all = [
             shown("a", vec![series("hits", Number::Counter(3.0))]),

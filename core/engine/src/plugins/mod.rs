@@ -29,7 +29,7 @@ use wharf_api_types::plugin::{Plugin, PluginConfig, PluginFacts, PluginPrivilege
 use wharf_spi::{
     Extensions,
     authz::{Authorizer, AuthzRequest, Object},
-    plugin::{Description, Health, HealthWatch, PluginRunner, RunningPlugin},
+    plugin::{Description, Health, HealthWatch, PluginRunner, RunningPlugin, Status},
 };
 use wharf_store::{DocDir, Durability, Trash};
 use wharf_types::{ContainerId, Error, Reference, Result};
@@ -98,11 +98,11 @@ impl Managed {
 
     /// Of what runs, or why nothing does.
     fn health(&self) -> Health {
-        let without = |status: &str, reason: &str| Health { status: status.to_owned(), reason: reason.to_owned(), failures: 0 };
+        let without = |status: Status, reason: &str| Health { status, reason: reason.to_owned(), failures: 0 };
         match (&self.running, self.document.enabled) {
             (Some(running), _) => running.health(),
-            (None, true) => without("failed", &self.trouble),
-            (None, false) => without("disabled", ""),
+            (None, true) => without(Status::Failed, &self.trouble),
+            (None, false) => without(Status::Disabled, ""),
         }
     }
 
@@ -120,7 +120,7 @@ impl Managed {
             imports: description.as_ref().map(|d| d.imports.clone()).unwrap_or_default(),
             permissions: settings::permissions(config, settings),
             path: self.placed.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
-            status,
+            status: status.word().to_owned(),
             reason,
             log: self.running.as_ref().map(|r| r.log()).unwrap_or_default(),
         }
@@ -222,15 +222,6 @@ impl Plugins {
         Ok(privileges::of(&managed.document.config, &managed.document.settings))
     }
 
-    /// The names of what plugins of a capability there are that run, for `/info`.
-    pub fn running(&self, capability: &str) -> Vec<String> {
-        let table = self.0.table.load();
-        let has = |m: &&Managed| {
-            m.running.is_some() && m.document.config.interface.types.iter().any(|t| privileges::capability(t) == Some(capability))
-        };
-        table.values().filter(has).map(Managed::name).collect()
-    }
-
     fn find(&self, name: &str) -> Result<Managed> {
         let table = self.0.table.load();
         if let Some(exact) = table.get(name) {
@@ -317,10 +308,10 @@ impl Extensions for Plugins {
 /// Makes events of what becomes of a plugin.
 fn told(events: Events, id: String, name: String) -> HealthWatch {
     Arc::new(move |health| {
-        let action = match health.status.as_str() {
-            "quarantined" => "quarantine",
-            "degraded" | "restarting" => "degrade",
-            _ => "recover",
+        let action = match health.status {
+            Status::Quarantined => "quarantine",
+            Status::Degraded | Status::Restarting => "degrade",
+            Status::Healthy | Status::Disabled | Status::Failed => "recover",
         };
         let mut attributes = BTreeMap::from([("name".to_owned(), name.clone())]);
         if !health.reason.is_empty() {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use wharf_spi::plugin::Health;
+use wharf_spi::plugin::{Health, Status};
 use wharf_types::Result;
 
 /// A failure that took longer is a slow one. Far above what an answer takes, far below any deadline.
@@ -91,10 +91,10 @@ impl Pulse {
     pub(super) fn feel<T>(&self, outcome: &Result<T>, breaker: &Breaker) {
         let before = self.health();
         match outcome {
-            Ok(_) if before.status == "healthy" => {}
-            Ok(_) => self.beat(Health { status: "healthy".to_owned(), ..Health::default() }),
+            Ok(_) if before.status == Status::Healthy => {}
+            Ok(_) => self.beat(Health::default()),
             Err(e) => {
-                let status = if breaker.is_open() { "quarantined" } else { "degraded" }.to_owned();
+                let status = if breaker.is_open() { Status::Quarantined } else { Status::Degraded };
                 self.beat(Health { status, reason: e.message().to_owned(), failures: before.failures + 1 });
             }
         }

@@ -9,7 +9,7 @@ use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use wharf_spi::plugin::{Health, HealthWatch};
+use wharf_spi::plugin::{Health, HealthWatch, Status};
 
 const FAILURES: usize = 5;
 const WINDOW: Duration = Duration::from_secs(60);
@@ -111,12 +111,12 @@ impl Supervisor {
 impl State {
     fn health(&self) -> Health {
         let status = match (&self.quarantine, self.in_a_row) {
-            (Some(_), _) => "quarantined",
-            (None, 0) => "healthy",
-            (None, _) => "degraded",
+            (Some(_), _) => Status::Quarantined,
+            (None, 0) => Status::Healthy,
+            (None, _) => Status::Degraded,
         };
-        let reason = if status == "healthy" { String::new() } else { self.reason.clone() };
-        Health { status: status.to_owned(), reason, failures: self.in_a_row }
+        let reason = if status == Status::Healthy { String::new() } else { self.reason.clone() };
+        Health { status, reason, failures: self.in_a_row }
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
         for n in 0..4 {
             assert!(!supervisor.failure(at(n), format!("failure {n}")));
         }
-        assert_eq!((supervisor.health().status.as_str(), supervisor.admit(at(4))), ("degraded", Ok(())));
+        assert_eq!((supervisor.health().status.word(), supervisor.admit(at(4))), ("degraded", Ok(())));
         assert!(supervisor.failure(at(4), "the fifth".to_owned()));
         assert!(supervisor.admit(at(5)).unwrap_err().contains("the fifth"));
         assert!(!supervisor.success(), "a call from before");
@@ -144,7 +144,7 @@ mod tests {
         assert!(supervisor.admit(at(35)).is_err(), "twice the time");
         assert_eq!(supervisor.admit(at(36)), Ok(()));
         assert!(supervisor.success());
-        assert_eq!(supervisor.health().status, "healthy");
+        assert_eq!(supervisor.health().status.word(), "healthy");
         assert_eq!(supervisor.admit(at(37)), Ok(()));
     }
 
@@ -156,6 +156,6 @@ mod tests {
             assert!(!supervisor.failure(start + Duration::from_secs(20 * n), "x".to_owned()));
         }
         supervisor.forgive();
-        assert_eq!(supervisor.health(), Health { status: "healthy".into(), reason: String::new(), failures: 0 });
+        assert_eq!(supervisor.health(), Health { status: Status::Healthy, reason: String::new(), failures: 0 });
     }
 }

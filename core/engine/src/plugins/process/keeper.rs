@@ -20,7 +20,7 @@ use wharf_api_types::container::RestartPolicy;
 use wharf_runtime::task::{ExitRecord, Task};
 use wharf_spi::{
     authz::Authorizer,
-    plugin::{Calls, Health, HealthWatch, RunningPlugin, Series, Served},
+    plugin::{Calls, Health, HealthWatch, RunningPlugin, Series, Served, Status},
 };
 use wharf_types::{Error, ErrorKind, Result, Signal};
 
@@ -57,7 +57,7 @@ impl State {
     fn health(&self) -> Health {
         match self {
             Self::Up(process) => process.health(),
-            Self::Down { why, failures } => Health { status: "restarting".to_owned(), reason: why.clone(), failures: *failures },
+            Self::Down { why, failures } => Health { status: Status::Restarting, reason: why.clone(), failures: *failures },
         }
     }
 }

@@ -141,19 +141,19 @@ async fn a_crash_loop_is_quarantined_until_it_is_reloaded() {
     let plugin = world.load(&Guest::judging("unreachable")).await.unwrap();
     let heard = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
     let log = heard.clone();
-    plugin.watch(std::sync::Arc::new(move |health| log.lock().unwrap().push(health.status.clone())));
+    plugin.watch(std::sync::Arc::new(move |health| log.lock().unwrap().push(health.status.word())));
     for _ in 0..5 {
         assert_eq!(refused(&plugin).await, "it panicked (see its log)");
     }
     let health = plugin.health();
-    assert_eq!((health.status.as_str(), health.failures), ("quarantined", 5));
+    assert_eq!((health.status.word(), health.failures), ("quarantined", 5));
     let began = Instant::now();
     let text = refused(&plugin).await;
     assert!(text.contains("quarantined") && text.contains("panicked"), "{text}");
     assert!(began.elapsed() < Duration::from_millis(100));
     assert_eq!(plugin.statistics().iter().find(|(name, _)| *name == "judge").unwrap().1.traps, 5);
     plugin.reload(serde_json::Value::Null).await.unwrap();
-    assert_eq!(plugin.health().status, "healthy");
+    assert_eq!(plugin.health().status.word(), "healthy");
     assert_eq!(*heard.lock().unwrap(), ["degraded", "quarantined", "healthy"]);
     assert_eq!(refused(&plugin).await, "it panicked (see its log)");
     assert!(plugin.log().iter().any(|line| line.contains("judge: it panicked")));
@@ -178,7 +178,7 @@ async fn a_trap_costs_one_instance_only() {
         assert_eq!(refused(&plugin).await, "it panicked (see its log)", "round {round}");
     }
     authorizer.judge(&request()).await.unwrap();
-    assert_eq!(plugin.health().status, "healthy");
+    assert_eq!(plugin.health().status.word(), "healthy");
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ async fn refused(plugin: &Plugin) -> String {
 fn trouble<T: std::fmt::Debug>(plugin: &Plugin, outcome: wharf_types::Result<T>) -> String {
     let error = outcome.expect_err("an error");
     assert_eq!(error.kind(), wharf_types::ErrorKind::Unavailable, "{error}");
-    assert_ne!(plugin.health().status, "healthy");
+    assert_ne!(plugin.health().status.word(), "healthy");
     error.to_string()
 }
 

@@ -43,7 +43,7 @@ async fn everything_is_asked_and_answered() {
     assert_eq!(driver.unpublish("k", &volume()).await.unwrap(), Answer::Done);
     assert_eq!(driver.status(&volume()).await.unwrap(), VolumeStatus::default());
     assert_eq!(driver.reconcile(&[volume()]).await.unwrap(), [""; 0]);
-    assert_eq!(plugin.health().status, "healthy");
+    assert_eq!(plugin.health().status.word(), "healthy");
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_file_system_needs_its_permission() {
     let plugin = world.kind(&planning("ext4", "/dev/sda", "ro", ""), "mount:nfs4").await;
     let error = plugin.volume_driver().unwrap().publish("k", &volume()).await.unwrap_err();
     assert!(error.kind() == ErrorKind::Forbidden && error.message().ends_with("mount:ext4"), "{error}");
-    assert_eq!(plugin.health().status, "healthy");
+    assert_eq!(plugin.health().status.word(), "healthy");
 }
 
 #[tokio::test]
