@@ -247,7 +247,7 @@ async fn several_kinds() {
     plugin.metrics_sink().unwrap().push(Timestamp::from_nanos(7), &[family]).await.unwrap();
     sink.close().await.unwrap();
     let calls = plugin.statistics();
-    let of = |function: &str| calls.iter().find(|(name, _)| *name == function).unwrap().1.calls;
+    let of = |function: &str| calls.iter().find(|(name, _)| *name == function).unwrap().1.seconds.count;
     assert_eq!((of("start"), of("logging.push"), of("metrics.push")), (2, 2, 1));
     assert_eq!(plugin.health().status.word(), "healthy");
 }

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{path::PathBuf, sync::Arc, time::Duration};
+use wharf_metrics::Distribution;
 use wharf_types::Result;
 
 /// The kinds of plugins.
@@ -119,24 +120,26 @@ pub struct Health {
 }
 
 /// How often a function was called, and how it went.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Calls {
-    /// All calls.
-    pub calls: u64,
+    /// How long each call took, by the bounds of [`LATENCY`].
+    pub seconds: Distribution,
     /// Calls that the plugin answered with an error.
     pub errors: u64,
     /// Calls that trapped.
     pub traps: u64,
     /// Calls that ran out of time.
     pub timeouts: u64,
-    /// How many took at most as many seconds; the bounds are those of [`LATENCY_BUCKETS`].
-    pub buckets: [u64; LATENCY_BUCKETS.len()],
-    /// Seconds together.
-    pub seconds: f64,
 }
 
-/// Upper bounds of [`Calls::buckets`] in seconds.
-pub const LATENCY_BUCKETS: [f64; 10] = [0.000_005, 0.000_02, 0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.25, 1.0, 5.0];
+impl Default for Calls {
+    fn default() -> Self {
+        Self { seconds: Distribution::new(&LATENCY), errors: 0, traps: 0, timeouts: 0 }
+    }
+}
+
+/// Upper bounds in seconds for calls of plugins.
+pub const LATENCY: [f64; 10] = [0.000_005, 0.000_02, 0.000_1, 0.000_5, 0.002, 0.01, 0.05, 0.25, 1.0, 5.0];
 
 /// A number that a plugin reports of itself.
 #[derive(Clone, Debug, PartialEq)]
@@ -145,8 +148,8 @@ pub enum Number {
     Counter(f64),
     /// Goes both ways.
     Gauge(f64),
-    /// Seconds: how many were at most each of [`LATENCY_BUCKETS`], their sum, and how many there were.
-    Histogram([u64; LATENCY_BUCKETS.len()], f64, u64),
+    /// Seconds, by the bounds of [`LATENCY`].
+    Histogram(Distribution),
 }
 
 /// What a plugin reported for one name and one set of labels.

@@ -3,8 +3,8 @@
 use super::{Managed, Plugins};
 use crate::metrics::float;
 use std::{collections::BTreeMap, sync::Arc};
-use wharf_metrics::{Distribution, Exposition, Kind};
-use wharf_spi::plugin::{Calls, LATENCY_BUCKETS, Number, RunningPlugin, Series, Status};
+use wharf_metrics::{Exposition, Kind};
+use wharf_spi::plugin::{Calls, Number, RunningPlugin, Series, Status};
 
 /// A plugin while it is written about.
 struct Shown {
@@ -66,7 +66,7 @@ type Counter = (&'static str, &'static str, fn(&Calls) -> u64);
 
 fn calls(text: &mut Exposition, all: &[Shown]) {
     const COUNTERS: [Counter; 4] = [
-        ("wharf_plugin_calls_total", "Calls of a function of a plugin", |c| c.calls),
+        ("wharf_plugin_calls_total", "Calls of a function of a plugin", |c| c.seconds.count),
         ("wharf_plugin_errors_total", "Calls that the plugin answered with an error, or that did not reach it", |c| c.errors),
         ("wharf_plugin_traps_total", "Calls that ended the instance", |c| c.traps),
         ("wharf_plugin_timeouts_total", "Calls that ran out of time", |c| c.timeouts),
@@ -80,12 +80,8 @@ fn calls(text: &mut Exposition, all: &[Shown]) {
     }
     let mut family = text.family(Kind::Histogram, "wharf_plugin_call_duration_seconds", "How long calls of a function of a plugin took");
     for (plugin, function, calls) in each() {
-        family.histogram(&[("plugin", plugin), ("function", function)], &distribution(&calls.buckets, calls.seconds, calls.calls));
+        family.histogram(&[("plugin", plugin), ("function", function)], &calls.seconds);
     }
-}
-
-fn distribution(buckets: &[u64], sum: f64, count: u64) -> Distribution {
-    Distribution { bounds: &LATENCY_BUCKETS, cumulative: buckets.to_vec(), sum, count }
 }
 
 /// What a name means, and the series of it with their plugins.
@@ -99,7 +95,7 @@ fn reported(text: &mut Exposition, all: &[Shown]) {
             let kind = match series.number {
                 Number::Counter(_) => Kind::Counter,
                 Number::Gauge(_) => Kind::Gauge,
-                Number::Histogram(..) => Kind::Histogram,
+                Number::Histogram(_) => Kind::Histogram,
             };
             let (of, members) = families.entry(&series.name).or_insert_with(|| (kind, Vec::new()));
             if *of == kind {
@@ -115,7 +111,7 @@ fn reported(text: &mut Exposition, all: &[Shown]) {
             let labels: Vec<_> = std::iter::once(("plugin", plugin)).chain(own).collect();
             match &series.number {
                 Number::Counter(value) | Number::Gauge(value) => family.sample(&labels, *value),
-                Number::Histogram(buckets, sum, count) => family.histogram(&labels, &distribution(buckets, *sum, *count)),
+                Number::Histogram(seconds) => family.histogram(&labels, seconds),
             };
         }
     }
@@ -128,17 +124,24 @@ fn reported(text: &mut Exposition, all: &[Shown]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wharf_metrics::Distribution;
+    use wharf_spi::plugin::LATENCY;
 
     #[test]
     fn what_plugins_report_is_kept_apart() {
+        let of = |values: &[f64]| {
+            let mut seconds = Distribution::new(&LATENCY);
+            values.iter().for_each(|value| seconds.add(*value));
+            seconds
+        };
         let series = |name: &str, number| Series { name: name.to_owned(), labels: vec![("k".to_owned(), "v".to_owned())], number };
         let shown = |name: &str, series: Vec<Series>| {
-            let calls = vec![("judge", Calls { calls: 2, errors: 1, buckets: [1; 10], seconds: 0.5, ..Calls::default() })];
+            let calls = vec![("judge", Calls { errors: 1, seconds: of(&[0.000_004, 0.4]), ..Calls::default() })];
             Shown { name: name.to_owned(), state: Status::Degraded, calls, memory: Some(65_536), series, dropped: 3 }
         };
         let all = [
             shown("a", vec![series("hits", Number::Counter(3.0))]),
-            shown("b", vec![series("hits", Number::Gauge(4.0)), series("took", Number::Histogram([1; 10], 0.25, 1))]),
+            shown("b", vec![series("hits", Number::Gauge(4.0)), series("took", Number::Histogram(of(&[0.25])))]),
         ];
         let mut text = Exposition::default();
         states(&mut text, &all);

@@ -11,7 +11,7 @@ use std::{
 use tokio::time::{Instant, sleep, timeout};
 use wharf_spi::{
     authz::Authorizer,
-    plugin::{Calls, Health, HealthWatch, LATENCY_BUCKETS},
+    plugin::{Calls, Health, HealthWatch},
 };
 use wharf_types::{Error, ErrorKind, Result};
 
@@ -137,13 +137,9 @@ impl LegacyPlugin {
     fn count(&self, method: &'static str, took: Duration, failed: bool, timed_out: bool) {
         let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let calls = counts.entry(method).or_default();
-        calls.calls += 1;
+        calls.seconds.add(took.as_secs_f64());
         calls.timeouts += u64::from(timed_out);
         calls.errors += u64::from(failed && !timed_out);
-        calls.seconds += took.as_secs_f64();
-        for (bucket, bound) in calls.buckets.iter_mut().zip(LATENCY_BUCKETS) {
-            *bucket += u64::from(took.as_secs_f64() <= bound);
-        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError},
 };
-use wharf_spi::plugin::{LATENCY_BUCKETS, Number, Series};
+use wharf_metrics::Distribution;
+use wharf_spi::plugin::{LATENCY, Number, Series};
 
 /// Series of one plugin.
 const SERIES_MAX: usize = 100;
@@ -40,7 +41,7 @@ impl Registry {
             let same_type = |number: &Number| {
                 matches!(
                     (number, report),
-                    (Number::Counter(_), Report::Add) | (Number::Gauge(_), Report::Set) | (Number::Histogram(..), Report::Observe)
+                    (Number::Counter(_), Report::Add) | (Number::Gauge(_), Report::Set) | (Number::Histogram(_), Report::Observe)
                 )
             };
             let first = (name.clone(), Vec::new());
@@ -66,19 +67,13 @@ fn put(series: &mut BTreeMap<Key, Number>, key: Key, report: Report, value: f64)
     let number = series.entry(key).or_insert(match report {
         Report::Add => Number::Counter(0.0),
         Report::Set => Number::Gauge(0.0),
-        Report::Observe => Number::Histogram([0; LATENCY_BUCKETS.len()], 0.0, 0),
+        Report::Observe => Number::Histogram(Distribution::new(&LATENCY)),
     });
     match number {
         Number::Counter(_) if value < 0.0 => return false,
         Number::Counter(sum) => *sum += value,
         Number::Gauge(now) => *now = value,
-        Number::Histogram(buckets, sum, count) => {
-            for (bucket, bound) in buckets.iter_mut().zip(LATENCY_BUCKETS) {
-                *bucket += u64::from(value <= bound);
-            }
-            *sum += value;
-            *count += 1;
-        }
+        Number::Histogram(seconds) => seconds.add(value),
     }
     true
 }
@@ -109,7 +104,8 @@ mod tests {
         let (series, dropped) = registry.read();
         assert_eq!(dropped, 4);
         assert_eq!(series[0], Series { name: "hits".into(), labels: label("who", "a"), number: Number::Counter(3.0) });
-        assert_eq!(series[1].number, Number::Histogram([0, 0, 0, 0, 0, 0, 0, 1, 1, 1], 0.1, 1));
+        let Number::Histogram(took) = &series[1].number else { panic!("{series:?}") };
+        assert_eq!((took.cumulative.as_slice(), took.sum, took.count), (&[0, 0, 0, 0, 0, 0, 0, 1, 1, 1][..], 0.1, 1));
         for n in 0..200 {
             registry.report(Report::Set, "many".into(), label("n", &n.to_string()), 1.0);
         }

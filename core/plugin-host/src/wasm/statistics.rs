@@ -5,7 +5,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
-use wharf_spi::plugin::{Calls, LATENCY_BUCKETS};
+use wharf_metrics::Histogram;
+use wharf_spi::plugin::{Calls, LATENCY};
 
 /// The functions that the host calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,35 +57,37 @@ impl Function {
     }
 }
 
-#[derive(Default)]
 struct Counters {
-    calls: AtomicU64,
+    took: Histogram,
     errors: AtomicU64,
     traps: AtomicU64,
     timeouts: AtomicU64,
-    nanoseconds: AtomicU64,
-    buckets: [AtomicU64; LATENCY_BUCKETS.len()],
 }
 
 /// Counters of one plugin; they begin anew when it is loaded.
-#[derive(Default)]
 pub(super) struct Statistics([Counters; NAMES.len()]);
+
+impl Default for Statistics {
+    fn default() -> Self {
+        Self(NAMES.map(|_| Counters {
+            took: Histogram::new(&LATENCY),
+            errors: AtomicU64::default(),
+            traps: AtomicU64::default(),
+            timeouts: AtomicU64::default(),
+        }))
+    }
+}
 
 impl Statistics {
     /// Counts a call. `Err(None)` is an error that the plugin answered.
     pub fn count(&self, function: Function, took: Duration, outcome: Result<(), Option<&Failure>>) {
         let Some(counters) = self.0.get(function as usize) else { return };
-        counters.calls.fetch_add(1, Relaxed);
+        counters.took.observe(took);
         match outcome {
             Ok(()) => {}
             Err(None) => drop(counters.errors.fetch_add(1, Relaxed)),
             Err(Some(Failure::Deadline(_))) => drop(counters.timeouts.fetch_add(1, Relaxed)),
             Err(Some(_)) => drop(counters.traps.fetch_add(1, Relaxed)),
-        }
-        counters.nanoseconds.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
-        let seconds = took.as_secs_f64();
-        if let Some((_, bucket)) = LATENCY_BUCKETS.iter().zip(&counters.buckets).find(|(bound, _)| seconds <= **bound) {
-            bucket.fetch_add(1, Relaxed);
         }
     }
 
@@ -97,21 +100,13 @@ impl Statistics {
 
     /// What was counted, of functions that were called.
     pub fn read(&self) -> Vec<(&'static str, Calls)> {
-        let of = |counters: &Counters| {
-            let mut sum = 0;
-            Calls {
-                calls: counters.calls.load(Relaxed),
-                errors: counters.errors.load(Relaxed),
-                traps: counters.traps.load(Relaxed),
-                timeouts: counters.timeouts.load(Relaxed),
-                buckets: counters.buckets.each_ref().map(|bucket| {
-                    sum += bucket.load(Relaxed);
-                    sum
-                }),
-                seconds: Duration::from_nanos(counters.nanoseconds.load(Relaxed)).as_secs_f64(),
-            }
+        let of = |counters: &Counters| Calls {
+            seconds: counters.took.read(),
+            errors: counters.errors.load(Relaxed),
+            traps: counters.traps.load(Relaxed),
+            timeouts: counters.timeouts.load(Relaxed),
         };
-        NAMES.into_iter().zip(&self.0).map(|(name, counters)| (name, of(counters))).filter(|(_, calls)| calls.calls > 0).collect()
+        NAMES.into_iter().zip(&self.0).map(|(name, counters)| (name, of(counters))).filter(|(_, calls)| calls.seconds.count > 0).collect()
     }
 }
 
@@ -137,8 +132,8 @@ mod tests {
         count(1, Err(Some(&deep)));
         let read = statistics.read();
         let [("judge", calls)] = read.as_slice() else { panic!("{read:?}") };
-        assert_eq!((calls.calls, calls.errors, calls.timeouts, calls.traps), (4, 1, 1, 1));
-        assert_eq!(calls.buckets, [1, 1, 1, 1, 2, 2, 3, 3, 3, 3]);
-        assert!((calls.seconds - 9.041).abs() < 1e-9);
+        assert_eq!((calls.seconds.count, calls.errors, calls.timeouts, calls.traps), (4, 1, 1, 1));
+        assert_eq!(calls.seconds.cumulative, [1, 1, 1, 1, 2, 2, 3, 3, 3, 3]);
+        assert!((calls.seconds.sum - 9.041).abs() < 1e-9);
     }
 }

@@ -78,10 +78,10 @@ async fn one_that_hangs_soon_costs_no_time() {
     let statistics = plugins.get("guard").await.unwrap().statistics();
     let (method, calls) = &statistics[0];
     assert_eq!(
-        (*method, calls.calls, calls.errors, calls.timeouts, calls.buckets[7..].to_vec()),
+        (*method, calls.seconds.count, calls.errors, calls.timeouts, calls.seconds.cumulative[7..].to_vec()),
         ("AuthZPlugin.AuthZReq", 3, 0, 3, vec![0, 3, 3])
     );
-    assert!(calls.seconds >= 1.5);
+    assert!(calls.seconds.sum >= 1.5);
     assert_eq!(plugins.health("guard").status.word(), "quarantined");
 
     let mut plugin = plugin;

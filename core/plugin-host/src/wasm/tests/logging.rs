@@ -35,7 +35,7 @@ async fn sink(plugin: &Plugin, cursor: u64) -> Box<dyn LogSink> {
 }
 
 fn calls(plugin: &Plugin, function: &str) -> u64 {
-    plugin.statistics().iter().find(|(name, _)| *name == function).map_or(0, |(_, calls)| calls.calls)
+    plugin.statistics().iter().find(|(name, _)| *name == function).map_or(0, |(_, calls)| calls.seconds.count)
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn each_kind_has_instances_of_its_own() {
     assert_eq!(hung.unwrap_err().to_string(), "it did not answer within 300ms");
     plugin.ipam_driver().unwrap().reconcile(&[]).await.unwrap();
 
-    let starts = |plugin: &super::Plugin| plugin.statistics().iter().find(|(name, _)| *name == "start").unwrap().1.calls;
+    let starts = |plugin: &super::Plugin| plugin.statistics().iter().find(|(name, _)| *name == "start").unwrap().1.seconds.count;
     assert_eq!(starts(&plugin), 3);
     plugin.reload(Value::Null).await.unwrap();
     assert_eq!(starts(&plugin), 6);
