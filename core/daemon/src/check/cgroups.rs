@@ -3,6 +3,7 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use wharf_runtime::mountinfo;
 
 /// How control groups are arranged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -46,16 +47,16 @@ pub struct Limits {
 impl Cgroups {
     /// Reads `proc/self/mountinfo` under `root`, and the controllers of a v2 hierarchy.
     pub fn read(root: &Path) -> Self {
-        let mountinfo = std::fs::read_to_string(root.join("proc/self/mountinfo")).unwrap_or_default();
+        let mountinfo = std::fs::read(root.join("proc/self/mountinfo")).unwrap_or_default();
         let mut controllers = BTreeMap::new();
         let mut unified = None;
-        for mount in mountinfo.lines().filter_map(Mount::parse) {
+        for mount in mountinfo::mounts(&mountinfo) {
             match mount.kind {
                 "cgroup" => {
                     let names = mount.options.split(',').filter(|o| !o.contains('=') && *o != "rw" && *o != "ro");
-                    controllers.extend(names.map(|name| (name.to_owned(), PathBuf::from(mount.point))));
+                    controllers.extend(names.map(|name| (name.to_owned(), mount.point.clone())));
                 }
-                "cgroup2" => unified = Some(PathBuf::from(mount.point)),
+                "cgroup2" => unified = Some(mount.point),
                 _ => {}
             }
         }
@@ -115,21 +116,6 @@ impl Cgroups {
 
 fn under(root: &Path, absolute: &Path) -> PathBuf {
     root.join(absolute.strip_prefix("/").unwrap_or(absolute))
-}
-
-/// The fields of a line of mountinfo that matter here; see proc_pid_mountinfo(5).
-struct Mount<'a> {
-    point: &'a str,
-    kind: &'a str,
-    options: &'a str,
-}
-
-impl<'a> Mount<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let (mount, filesystem) = line.split_once(" - ")?;
-        let mut filesystem = filesystem.split(' ');
-        Some(Self { point: mount.split(' ').nth(4)?, kind: filesystem.next()?, options: filesystem.nth(1)? })
-    }
 }
 
 #[cfg(test)]

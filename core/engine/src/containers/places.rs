@@ -9,6 +9,7 @@ use std::{
 };
 use wharf_layers::view::follow;
 use wharf_runtime::spec::MountPlan;
+use wharf_shim_proto::RuntimeKind;
 use wharf_types::{Error, Result, error::Context as _};
 
 /// What may be mounted on in `/proc` (runc's list): files that tell about the machine. Everything else tells the kernel who a process
@@ -45,6 +46,22 @@ pub fn settle(rootfs: &Path, mounts: &mut [MountPlan]) -> Result<()> {
         let place = Path::new("/").join(PathBuf::from(OsString::from_vec(path)));
         check(source, &place)?;
         *target = place;
+    }
+    Ok(())
+}
+
+/// A bind on `/dev` is for other runtimes only: libcontainer would make its nodes and links in the host's directory.
+///
+/// # Errors
+/// 501.
+pub fn refuse_on_dev(runtime: &RuntimeKind, mounts: &[MountPlan]) -> Result<()> {
+    let bind = |mount: &MountPlan| match mount {
+        MountPlan::Bind(_) => true,
+        MountPlan::Raw(raw) => raw.kind == "bind",
+        MountPlan::Tmpfs(_) => false,
+    };
+    if *runtime == RuntimeKind::Builtin && mounts.iter().any(|mount| bind(mount) && mount.target() == Path::new("/dev")) {
+        return Err(Error::not_implemented("a bind on /dev is not supported by the built-in runtime: choose another one"));
     }
     Ok(())
 }

@@ -181,12 +181,8 @@ pub fn build(
         plan.mounts.push(MountPlan::Bind(BindPlan { source, target: target.to_owned(), read_only, ..BindPlan::default() }));
     }
     let runtime = runtime(&shared.live.load(), &host.runtime)?;
-    // It would make its own links in the host's directory.
-    let on_dev = |mount: &MountPlan| matches!(mount, MountPlan::Bind(_)) && mount.target() == Path::new("/dev");
-    if runtime == RuntimeKind::Builtin && plan.mounts.iter().any(on_dev) {
-        return Err(Error::not_implemented("a bind mount on /dev is not supported by the built-in runtime: choose another with --runtime"));
-    }
     places::settle(&plan.rootfs, &mut plan.mounts)?;
+    places::refuse_on_dev(&runtime, &plan.mounts)?;
     let built = wharf_runtime::spec::build(&plan, &shared.host)?;
     for warning in built.warnings {
         tracing::warn!(container = ?spec.id, "{warning}");

@@ -1,6 +1,7 @@
 //! What the host allows: read once by [`HostFacts::detect`], a plain value for everything else, so that specs can be built
 //! for any host in a test.
 
+use crate::mountinfo;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -121,7 +122,7 @@ impl HostFacts {
         let (cgroup, cgroup_v1_mounts, controllers) = if unified.exists() {
             (CgroupVersion::V2, Vec::new(), Controllers::v2(&fs::read_to_string(&unified).context("/sys/fs/cgroup/cgroup.controllers")?))
         } else {
-            (CgroupVersion::V1, v1_hierarchies(&read("proc/self/mountinfo")?), Controllers::v1(&cgroups))
+            (CgroupVersion::V1, v1_hierarchies(read("proc/self/mountinfo")?.as_bytes()), Controllers::v1(&cgroups))
         };
         let cpus: IdSet = read("sys/devices/system/cpu/online")?.trim().parse()?;
         Ok(Self {
@@ -188,13 +189,10 @@ impl Controllers {
 }
 
 /// The directory names of the v1 hierarchies mounted right below `/sys/fs/cgroup`.
-fn v1_hierarchies(mountinfo: &str) -> Vec<String> {
-    let mount = |line: &str| {
-        let (head, tail) = line.split_once(" - ")?;
-        let name = head.split(' ').nth(4)?.strip_prefix("/sys/fs/cgroup/")?;
-        (tail.starts_with("cgroup ") && !name.contains('/')).then(|| name.to_owned())
-    };
-    mountinfo.lines().filter_map(mount).collect()
+fn v1_hierarchies(mountinfo: &[u8]) -> Vec<String> {
+    let hierarchies = mountinfo::mounts(mountinfo).filter(|mount| mount.kind == "cgroup");
+    let names = hierarchies.filter_map(|mount| mount.point.strip_prefix("/sys/fs/cgroup").ok()?.to_str().map(str::to_owned));
+    names.filter(|name| !name.is_empty() && !name.contains('/')).collect()
 }
 
 #[cfg(test)]
@@ -220,7 +218,7 @@ mod tests {
 
     #[test]
     fn v1_hierarchies_come_from_mountinfo() {
-        let text = "1 0 0:1 / /sys/fs/cgroup rw - tmpfs t rw\n2 1 0:2 / /sys/fs/cgroup/cpu,cpuacct rw shared:3 - cgroup cgroup rw,cpu\n\
+        let text = b"1 0 0:1 / /sys/fs/cgroup rw - tmpfs t rw\n2 1 0:2 / /sys/fs/cgroup/cpu,cpuacct rw shared:3 - cgroup cgroup rw,cpu\n\
                     3 1 0:3 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
         assert_eq!(v1_hierarchies(text), ["cpu,cpuacct"]);
     }

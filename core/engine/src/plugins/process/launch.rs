@@ -5,15 +5,11 @@ use crate::containers::{blocking, mountpoints, places, workdir};
 use std::{
     fs::DirBuilder,
     os::unix::fs::{DirBuilderExt as _, chown},
-    path::Path,
     sync::Arc,
 };
 use tokio::task::JoinHandle;
-use wharf_runtime::{
-    spec::MountPlan,
-    task::{AttachRequest, Launch, LogSettings, RuntimeKind, Task},
-};
-use wharf_types::{Error, Result, error::Context as _};
+use wharf_runtime::task::{AttachRequest, Launch, LogSettings, Task};
+use wharf_types::{Result, error::Context as _};
 
 /// A process that runs.
 pub struct Running {
@@ -64,13 +60,7 @@ fn prepare(on: &Processes, spec: &Spec) -> Result<(Launch, oci_spec::runtime::Sp
     mountpoints::secure(&spec.rootfs)?;
     workdir::make(&spec.rootfs, &spec.config.work_dir)?;
     places::settle(&spec.rootfs, &mut plan.mounts)?;
-    let devices = |m: &MountPlan| matches!(m, MountPlan::Raw(raw) if raw.kind == "bind" && raw.target == Path::new("/dev"));
-    if on.runtime == RuntimeKind::Builtin && plan.mounts.iter().any(devices) {
-        // libcontainer would make its nodes and links in the host's directory.
-        return Err(Error::not_implemented(
-            "a bind on /dev is not supported by the built-in runtime, only by one that default-runtime names",
-        ));
-    }
+    places::refuse_on_dev(&on.runtime, &plan.mounts)?;
     let built = wharf_runtime::spec::build(&plan, &on.host)?;
     for warning in built.warnings {
         tracing::warn!(plugin = spec.name, "{warning}");

@@ -3,12 +3,12 @@
 
 use rustix::mount::{MountPropagationFlags, UnmountFlags, mount_bind, mount_change, unmount as detach};
 use std::{
-    ffi::OsString,
     fs::{self, DirBuilder},
     io,
-    os::unix::{ffi::OsStringExt as _, fs::DirBuilderExt as _},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
 };
+use wharf_runtime::mountinfo;
 use wharf_types::{Result, error::Context as _};
 
 /// Makes the directory, and the mount when it is not there yet.
@@ -43,37 +43,12 @@ pub fn unmount(dir: &Path) -> Result<()> {
 /// The mount points at and below `dir`, in the order in which they were mounted.
 fn below(dir: &Path) -> Result<Vec<PathBuf>> {
     let table = fs::read("/proc/self/mountinfo").context("/proc/self/mountinfo")?;
-    let points = table.split(|b| *b == b'\n').filter_map(|line| line.split(|b| *b == b' ').nth(4)).map(unescape);
-    Ok(points.filter(|point| point.starts_with(dir)).collect())
-}
-
-/// A path of proc_pid_mountinfo(5), where `\040` is a space.
-fn unescape(field: &[u8]) -> PathBuf {
-    let mut path = Vec::with_capacity(field.len());
-    let mut rest = field;
-    while let [first, tail @ ..] = rest {
-        let octal = match tail {
-            [a, b, c, ..] if *first == b'\\' => {
-                [a, b, c].iter().try_fold(0_u8, |n, d| d.checked_sub(b'0').filter(|d| *d < 8).map(|d| n.wrapping_mul(8) | d))
-            }
-            _ => None,
-        };
-        path.push(octal.unwrap_or(*first));
-        rest = tail.get(if octal.is_some() { 3 } else { 0 }..).unwrap_or_default();
-    }
-    PathBuf::from(OsString::from_vec(path))
+    Ok(mountinfo::mounts(&table).map(|mount| mount.point).filter(|point| point.starts_with(dir)).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_of_the_mount_table() {
-        for (field, path) in [("/a\\040b", "/a b"), ("/plain", "/plain"), ("/\\134040", "/\\040"), ("/end\\04", "/end\\04")] {
-            assert_eq!(unescape(field.as_bytes()), Path::new(path));
-        }
-    }
 
     #[test]
     fn mounted_once_and_unmounted_with_all_in_it() {

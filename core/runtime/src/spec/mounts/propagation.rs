@@ -5,13 +5,14 @@
 //! names the strictest root under which every bind of the plan works; runc applies the single options besides.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 
 use wharf_types::error::Context;
 use wharf_types::{Error, Result};
 
 use super::super::plan::MountPlan;
+use crate::mountinfo::{self, Mount};
 
 /// How mount events travel between a bind and its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,35 +88,26 @@ pub fn check_propagation(mounts: &[MountPlan]) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
     }
-    let mountinfo = fs::read_to_string("/proc/self/mountinfo").context("/proc/self/mountinfo")?;
+    let mountinfo = fs::read("/proc/self/mountinfo").context("/proc/self/mountinfo")?;
     for (source, propagation) in wanted {
         check(&fs::canonicalize(source).context(source.display())?, propagation, &mountinfo)?;
     }
     Ok(())
 }
 
-fn check(source: &Path, propagation: Propagation, mountinfo: &str) -> Result<()> {
+fn check(source: &Path, propagation: Propagation, mountinfo: &[u8]) -> Result<()> {
     // Of two mounts on one path the later line is on top, and max_by_key keeps the last maximum.
-    let holder = mountinfo.lines().filter_map(parse_line).filter(|(path, _)| source.starts_with(path));
-    let holder = holder.max_by_key(|(path, _)| path.components().count());
-    let (path, fields) = holder.ok_or_else(|| Error::system(format!("Could not find source mount of {}", source.display())))?;
-    let has = |prefix: &str| fields.split(' ').any(|field| field.starts_with(prefix));
+    let holder = mountinfo::mounts(mountinfo).filter(|mount| source.starts_with(&mount.point));
+    let holder = holder.max_by_key(|mount| mount.point.components().count());
+    let Mount { point, propagation: found, .. } =
+        holder.ok_or_else(|| Error::system(format!("Could not find source mount of {}", source.display())))?;
+    let has = |prefix: &str| found.split(' ').any(|field| field.starts_with(prefix));
     let (fits, kind) = match propagation.is_shared() {
         true => (has("shared:"), "shared"),
         false => (has("shared:") || has("master:"), "shared or slave"),
     };
-    let text = || format!("path {} is mounted on {} but it is not a {kind} mount", source.display(), path.display());
+    let text = || format!("path {} is mounted on {} but it is not a {kind} mount", source.display(), point.display());
     if fits { Ok(()) } else { Err(Error::system(text())) }
-}
-
-/// Mount point and optional fields of a line of proc_pid_mountinfo(5).
-fn parse_line(line: &str) -> Option<(PathBuf, &str)> {
-    let (head, _) = line.split_once(" - ")?;
-    let mut fields = head.splitn(7, ' ');
-    let path = fields.nth(4)?;
-    let path =
-        [(r"\040", " "), (r"\011", "\t"), (r"\012", "\n"), (r"\134", r"\")].iter().fold(path.to_owned(), |p, (a, b)| p.replace(a, b));
-    Some((path.into(), fields.nth(1).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -123,7 +115,8 @@ mod tests {
     use super::*;
     use crate::spec::plan::BindPlan;
 
-    const MOUNTINFO: &str = "1 0 8:1 / / rw - ext4 d rw\n2 1 0:5 / /s rw,x shared:1 - tmpfs t rw\n3 2 0:6 / /s/a\\040b rw master:1 - tmpfs t rw\n\
+    const MOUNTINFO: &[u8] =
+        b"1 0 8:1 / / rw - ext4 d rw\n2 1 0:5 / /s rw,x shared:1 - tmpfs t rw\n3 2 0:6 / /s/a\\040b rw master:1 - tmpfs t rw\n\
                              4 1 0:7 / /sx rw - tmpfs t rw\n";
 
     fn plans(modes: &[Option<Propagation>]) -> Vec<MountPlan> {
