@@ -16,7 +16,7 @@ use http::{HeaderMap, HeaderName, header};
 use http_body::Body as _;
 pub use objects::{container, exec, image, join, new_container, new_image, of_container, of_image};
 pub use sight::Sight;
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 use wharf_spi::Extensions;
 use wharf_spi::authz::{Action, Authorizer, AuthzRequest, Decision, Denial, Object, ObjectKind, Patch, RawView, Verdict};
 use wharf_types::{Error, Result};
@@ -111,9 +111,7 @@ impl Question {
     }
 
     async fn put(&self, authorizer: &dyn Authorizer) -> Result<Vec<Patch>, Failure> {
-        let begin = Instant::now();
         let outcome = authorizer.judge(&self.request).await;
-        self.record(authorizer.name(), &outcome, begin);
         self.obey(authorizer.name(), outcome)
     }
 
@@ -130,35 +128,6 @@ impl Question {
                 Err(Failure::denied(Error::forbidden(format!("authorization denied by plugin {name}: {reason}"))))
             }
             Err(e) => Err(failed(name, &e)),
-        }
-    }
-
-    /// The decision log: denials and failures always, the rest when debugging.
-    fn record(&self, plugin: &str, outcome: &Result<Decision>, begin: Instant) {
-        let rq = &self.request;
-        let (action, micros) = (rq.action.0, begin.elapsed().as_micros());
-        let targets = || rq.targets.iter().map(|t| t.named.as_str()).collect::<Vec<_>>().join(" ");
-        let caller = || serde_json::to_string(&rq.caller).unwrap_or_default();
-        // With everything that was judged, for `wharf-plugin record`. Only on request: inputs hold secrets.
-        if tracing::enabled!(target: "wharf::authz", tracing::Level::TRACE) {
-            let request = serde_json::to_string(rq).unwrap_or_default();
-            let (decision, rule) = match outcome {
-                Ok(Decision { verdict, rule }) => (serde_json::to_string(verdict), rule.as_str()),
-                Err(e) => (serde_json::to_string(&serde_json::json!({"Error": e.message()})), ""),
-            };
-            let decision = decision.unwrap_or_default();
-            tracing::trace!(target: "wharf::authz", plugin, request, decision, rule, "judged");
-        }
-        match outcome {
-            Ok(Decision { verdict: Verdict::Deny(denial), rule }) => {
-                tracing::info!(target: "wharf::authz", plugin, action, targets = targets(), caller = caller(), rule, micros, "denied: {}", denial.reason);
-            }
-            Ok(Decision { rule, .. }) => {
-                tracing::debug!(target: "wharf::authz", plugin, action, targets = targets(), caller = caller(), rule, micros, "allowed");
-            }
-            Err(e) => {
-                tracing::error!(target: "wharf::authz", plugin, action, targets = targets(), caller = caller(), micros, "failed: {e}")
-            }
         }
     }
 
@@ -181,9 +150,7 @@ impl Question {
             (bytes::Bytes::new(), body)
         };
         for authorizer in judges {
-            let begin = Instant::now();
             let outcome = authorizer.judge_answer(&self.request, parts.status.as_u16(), &shown(&parts.headers), &bytes).await;
-            self.record(authorizer.name(), &outcome, begin);
             self.obey(authorizer.name(), outcome)?;
         }
         Ok(Response::from_parts(parts, body))

@@ -196,6 +196,35 @@ fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(WORDS)).unwrap_or(text)
 }
 
+/// The daemon's own log: what denies always, the rest when debugging.
+fn tell(plugin: &str, rq: &AuthzRequest, outcome: &Result<Decision>, began: Instant) {
+    let action = rq.action.0;
+    let micros = || began.elapsed().as_micros();
+    let targets = || rq.targets.iter().map(|t| t.named.as_str()).collect::<Vec<_>>().join(" ");
+    let caller = || serde_json::to_string(&rq.caller).unwrap_or_default();
+    // With everything that was judged, for `wharf-plugin record`. Only on request: inputs hold secrets.
+    if tracing::enabled!(target: "wharf::authz", tracing::Level::TRACE) {
+        let request = serde_json::to_string(rq).unwrap_or_default();
+        let (decision, rule) = match outcome {
+            Ok(Decision { verdict, rule }) => (serde_json::to_string(verdict), rule.as_str()),
+            Err(e) => (serde_json::to_string(&serde_json::json!({"Error": e.message()})), ""),
+        };
+        let decision = decision.unwrap_or_default();
+        tracing::trace!(target: "wharf::authz", plugin, request, decision, rule, "judged");
+    }
+    match outcome {
+        Ok(Decision { verdict: Verdict::Deny(denial), rule }) => {
+            tracing::info!(target: "wharf::authz", plugin, action, targets = targets(), caller = caller(), rule, micros = micros(), "denied: {}", denial.reason);
+        }
+        Ok(Decision { rule, .. }) => {
+            tracing::debug!(target: "wharf::authz", plugin, action, targets = targets(), caller = caller(), rule, micros = micros(), "allowed");
+        }
+        Err(e) => {
+            tracing::error!(target: "wharf::authz", plugin, action, targets = targets(), caller = caller(), micros = micros(), "failed: {e}");
+        }
+    }
+}
+
 /// A place of the chain: an authorizer whose decisions are recorded, and obeyed unless it is monitored only.
 pub struct Judged {
     inner: Arc<dyn Authorizer>,
@@ -213,6 +242,13 @@ impl Judged {
 
     fn about(&self, phase: &'static str) -> About<'_> {
         About { plugin: &self.plugin, monitor: self.monitor, phase, began: Instant::now() }
+    }
+
+    fn judged(&self, about: &About<'_>, rq: &AuthzRequest, outcome: Result<Decision>) -> Result<Decision> {
+        self.decisions.record(about, rq, &outcome);
+        let outcome = self.obeyed(rq, outcome);
+        tell(self.name(), rq, &outcome, about.began);
+        outcome
     }
 
     fn obeyed(&self, rq: &AuthzRequest, outcome: Result<Decision>) -> Result<Decision> {
@@ -241,8 +277,7 @@ impl Authorizer for Judged {
     async fn judge(&self, rq: &AuthzRequest) -> Result<Decision> {
         let about = self.about("request");
         let outcome = self.inner.judge(rq).await;
-        self.decisions.record(&about, rq, &outcome);
-        self.obeyed(rq, outcome)
+        self.judged(&about, rq, outcome)
     }
     async fn filter(&self, caller: &Caller, objects: &[Object]) -> Result<Vec<bool>> {
         let about = self.about(FILTER);
@@ -258,8 +293,7 @@ impl Authorizer for Judged {
     async fn judge_answer(&self, rq: &AuthzRequest, status: u16, headers: &[(String, String)], body: &[u8]) -> Result<Decision> {
         let about = self.about("answer");
         let outcome = self.inner.judge_answer(rq, status, headers, body).await;
-        self.decisions.record(&about, rq, &outcome);
-        self.obeyed(rq, outcome)
+        self.judged(&about, rq, outcome)
     }
     fn judges_answers(&self) -> bool {
         self.inner.judges_answers()
