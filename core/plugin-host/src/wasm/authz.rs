@@ -3,7 +3,7 @@
 use super::{
     bindings::{authorizer as wit, authz::wharf::authz::types},
     context::{Cx, Shared},
-    instance::{Instance, NoResult, arm, call},
+    instance::{Instance, NoResult, Turn, arm, call},
     pool::{Export, Pool, ask},
     statistics::Function,
 };
@@ -30,9 +30,9 @@ impl Export for Authz {
     }
 
     async fn ask(guest: &Self::Guest, instance: &mut Instance, shared: &Shared) -> Result<Interests, NoResult> {
-        let limit = arm(&mut instance.store, instance.deadline);
+        let turn = arm(&mut instance.store, Turn::of(instance.deadline));
         let asked = async { guest.call_interests(&mut instance.store).await.map(Ok) };
-        let wanted = call(shared, Function::Interests, limit, asked).await?;
+        let wanted = call(shared, Function::Interests, turn, asked).await?;
         Ok(Interests { input: wanted.input, filter: wanted.filter })
     }
 }
@@ -48,7 +48,7 @@ impl Authorizer for Pool<Authz> {
     }
 
     async fn judge(&self, rq: &AuthzRequest) -> Result<Decision> {
-        let line = format!("{} {}", rq.http.method, rq.http.uri);
+        let line = [rq.http.method.as_str(), " ", &rq.http.uri].concat();
         let names = CallerParts::of(&rq.caller);
         let labels = labels(&rq.targets);
         let targets = objects(&rq.targets, &labels);

@@ -10,7 +10,10 @@ use super::{
     statistics::Function,
 };
 use std::{
+    future::poll_fn,
+    pin::pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 use wasmtime::{
@@ -95,61 +98,89 @@ impl Instance {
             let Cx { deadline, limit, .. } = cx.data();
             if Instant::now() < *deadline { Ok(UpdateDeadline::Yield(1)) } else { Err(wasmtime::Error::new(Failure::Deadline(*limit))) }
         });
-        arm(&mut store, limit);
-        let raw = within(limit, template.pre.instantiate_async(&mut store)).await?;
+        let turn = arm(&mut store, Turn::of(limit));
+        let raw = within(turn, template.pre.instantiate_async(&mut store)).await?;
         let lifecycle = template.lifecycle.load(&mut store, &raw)?;
         Ok(Self { store, raw, lifecycle, deadline: limit })
     }
 
     /// The first call.
     pub async fn start(&mut self, shared: &Shared) -> Result<(), NoResult> {
-        let limit = arm(&mut self.store, self.deadline);
-        call(shared, Function::Start, limit, self.lifecycle.call_start(&mut self.store)).await
+        let turn = arm(&mut self.store, Turn::of(self.deadline));
+        call(shared, Function::Start, turn, self.lifecycle.call_start(&mut self.store)).await
     }
 
     /// After [`Instance::start`].
     pub async fn reload(&mut self, shared: &Shared) -> Result<(), NoResult> {
-        let limit = arm(&mut self.store, self.deadline);
-        call(shared, Function::Reload, limit, self.lifecycle.call_reload(&mut self.store)).await
+        let turn = arm(&mut self.store, Turn::of(self.deadline));
+        call(shared, Function::Reload, turn, self.lifecycle.call_reload(&mut self.store)).await
     }
 
     /// A timer went off.
     pub async fn wake(&mut self, shared: &Shared, timer: &str) -> Result<(), NoResult> {
-        let limit = arm(&mut self.store, self.deadline);
-        call(shared, Function::Wake, limit, self.lifecycle.call_wake(&mut self.store, timer)).await
+        let turn = arm(&mut self.store, Turn::of(self.deadline));
+        call(shared, Function::Wake, turn, self.lifecycle.call_wake(&mut self.store, timer)).await
+    }
+}
+
+/// The time of a call.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    pub began: Instant,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+impl Turn {
+    /// It begins now.
+    pub fn of(limit: Duration) -> Self {
+        Self { began: Instant::now(), limit }
+    }
+
+    /// What is left of it.
+    pub fn rest(self) -> Self {
+        let now = Instant::now();
+        Self { began: now, limit: self.until().saturating_duration_since(now) }
+    }
+
+    fn until(self) -> Instant {
+        self.began + self.limit
     }
 }
 
 /// Sets the deadline of the next call.
-pub(super) fn arm(store: &mut Store<Cx>, limit: Duration) -> Duration {
-    store.data_mut().deadline = Instant::now() + limit;
+pub(super) fn arm(store: &mut Store<Cx>, turn: Turn) -> Turn {
+    store.data_mut().deadline = turn.until();
     store.set_epoch_deadline(1);
-    limit
+    turn
 }
 
 /// A call of an armed instance, counted.
 pub(super) async fn call<R>(
     shared: &Shared,
     function: Function,
-    limit: Duration,
+    turn: Turn,
     call: impl Future<Output = wasmtime::Result<Result<R, String>>>,
 ) -> Result<R, NoResult> {
-    let began = Instant::now();
-    let outcome = within(limit, call).await;
+    let outcome = within(turn, call).await;
     let counted = match &outcome {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(None),
         Err(failure) => Err(Some(failure)),
     };
-    shared.statistics.count(function, began.elapsed(), counted);
+    shared.statistics.count(function, turn.began.elapsed(), counted);
     outcome.map_err(NoResult::Failed)?.map_err(NoResult::Answered)
 }
 
-/// The running code looks at its time itself; this ends it while it waits for the host. `left` is what is left of its deadline, told in
-/// whole milliseconds.
-async fn within<R>(left: Duration, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
-    match tokio::time::timeout(left, call).await {
+/// The running code looks at its time itself; this ends it while it waits for the host. Most calls do not wait: they need no timer.
+async fn within<R>(turn: Turn, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
+    let mut call = pin!(call);
+    if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
+        return outcome.map_err(Failure::from);
+    }
+    match tokio::time::timeout_at(turn.until().into(), call).await {
         Ok(outcome) => outcome.map_err(Failure::from),
-        Err(_) => Err(Failure::Deadline(Duration::from_millis(u64::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)))),
+        // Told in whole milliseconds.
+        Err(_) => Err(Failure::Deadline(Duration::from_millis(u64::try_from(turn.limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)))),
     }
 }

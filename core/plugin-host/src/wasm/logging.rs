@@ -5,15 +5,12 @@
 
 use super::{
     bindings::log_driver as wit,
-    instance::{arm, call},
+    instance::{Turn, arm, call},
     pool::{Lease, Pool, again, ask, export, refusal},
     statistics::Function,
 };
 use async_trait::async_trait;
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::component::ResourceAny;
 use wharf_spi::{
     logging::{LogContainer, LogDriver, LogSink, Outcome, batch},
@@ -78,15 +75,14 @@ struct Sink {
 }
 
 impl Sink {
-    /// An armed instance that has this sink, and when its time is over.
-    async fn attach<'a>(&mut self, driver: &'a Inner) -> Result<(Lease<'a, Logging>, ResourceAny, Instant)> {
-        let (mut lease, limit) = driver.pool.lease().await?;
-        let until = Instant::now() + limit;
+    /// An armed instance that has this sink, and the time that is left.
+    async fn attach<'a>(&mut self, driver: &'a Inner) -> Result<(Lease<'a, Logging>, ResourceAny, Turn)> {
+        let (mut lease, turn) = driver.pool.lease().await?;
         let warm = &mut lease.warm;
-        arm(&mut warm.instance.store, limit);
+        arm(&mut warm.instance.store, turn);
         let held = self.held.filter(|(number, _)| *number == warm.number);
         if let Some((_, sink)) = held {
-            return Ok((lease, sink, until));
+            return Ok((lease, sink, turn));
         }
         self.held = None;
         let opening = async {
@@ -96,10 +92,10 @@ impl Sink {
             let sink = warm.guest.sink();
             sink.call_constructor(&mut warm.instance.store, &self.container, &self.options, self.cursor).await.map(Ok)
         };
-        match call(&driver.pool.shared, Function::LogOpen, limit, opening).await {
+        match call(&driver.pool.shared, Function::LogOpen, turn, opening).await {
             Ok(sink) => {
                 self.held = Some((warm.number, sink));
-                Ok((lease, sink, until))
+                Ok((lease, sink, turn.rest()))
             }
             Err(failure) => lease.done(Function::LogOpen, Err(failure), |never: std::convert::Infallible, _| match never {}),
         }
@@ -118,11 +114,11 @@ impl Inner {
 impl LogSink for Sink {
     async fn push(&mut self, batch: &[u8], cursor: u64) -> Result<Outcome> {
         let driver = Arc::clone(&self.driver);
-        let (mut lease, sink, until) = self.attach(&driver).await?;
+        let (mut lease, sink, turn) = self.attach(&driver).await?;
         let warm = &mut lease.warm;
         let pushing = warm.guest.sink();
         let pushing = pushing.call_push(&mut warm.instance.store, sink, batch, cursor);
-        let outcome = call(&driver.pool.shared, Function::LogPush, left(until), pushing).await;
+        let outcome = call(&driver.pool.shared, Function::LogPush, turn, pushing).await;
         let outcome = lease.done(Function::LogPush, outcome, |outcome, _| outcome_of(outcome, batch))?;
         if !matches!(outcome, Outcome::RetryAfter(_)) {
             self.cursor = cursor;
@@ -132,7 +128,7 @@ impl LogSink for Sink {
 
     async fn close(&mut self) -> Result<()> {
         let driver = Arc::clone(&self.driver);
-        let (mut lease, sink, until) = self.attach(&driver).await?;
+        let (mut lease, sink, turn) = self.attach(&driver).await?;
         self.held = None;
         let warm = &mut lease.warm;
         let closing = async {
@@ -140,7 +136,7 @@ impl LogSink for Sink {
             sink.resource_drop_async(&mut warm.instance.store).await?;
             Ok(answer)
         };
-        let outcome = call(&driver.pool.shared, Function::LogClose, left(until), closing).await;
+        let outcome = call(&driver.pool.shared, Function::LogClose, turn, closing).await;
         lease.done(Function::LogClose, outcome, |(), _| Ok(()))
     }
 }
@@ -151,10 +147,6 @@ impl Drop for Sink {
             self.driver.orphans.lock().unwrap_or_else(PoisonError::into_inner).push(held);
         }
     }
-}
-
-fn left(until: Instant) -> Duration {
-    until.saturating_duration_since(Instant::now())
 }
 
 fn outcome_of(outcome: wit::Outcome, batch: &[u8]) -> Result<Outcome, String> {

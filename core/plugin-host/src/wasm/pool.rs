@@ -3,7 +3,7 @@
 use super::{
     context::{Cx, Generation, Shared},
     failure::Failure,
-    instance::{Instance, NoResult, Template},
+    instance::{Instance, NoResult, Template, Turn},
     journal::Level,
     policy::{self, Bounds},
     statistics::Function,
@@ -43,7 +43,7 @@ pub(super) struct Pool<E: Export> {
     pub shared: Arc<Shared>,
     bounds: Bounds,
     current: ArcSwap<Current<E>>,
-    idle: Mutex<Vec<Warm<E>>>,
+    idle: Mutex<Vec<Box<Warm<E>>>>,
     permits: Semaphore,
     made: AtomicU64,
 }
@@ -63,7 +63,8 @@ pub(super) struct Warm<E: Export> {
     generation: Arc<Generation>,
     said: E::Said,
     calls: u32,
-    idle_since: Instant,
+    /// When its last call began.
+    last_used: Instant,
 }
 
 /// Lets a new generation replace the present one.
@@ -100,47 +101,51 @@ impl<E: Export> Pool<E> {
         self.current.load().said.clone()
     }
 
-    async fn make(&self, generation: &Arc<Generation>) -> Result<Warm<E>, NoResult> {
+    async fn make(&self, generation: &Arc<Generation>) -> Result<Box<Warm<E>>, NoResult> {
         let number = self.made.fetch_add(1, Relaxed);
         make(&self.template, &self.exports, &self.shared, generation, self.bounds, number).await
     }
 
-    /// An instance for one call, and the time that is left for that.
+    /// An instance for one call, and the time of that.
     ///
     /// # Errors
     /// [`wharf_types::ErrorKind::Unavailable`] when the plugin is quarantined, stopped or busy, or cannot be started.
-    pub async fn lease(&self) -> Result<(Lease<'_, E>, Duration)> {
-        let began = Instant::now();
-        self.shared.supervisor.admit(began).map_err(Error::unavailable)?;
-        let limit = self.bounds.deadline;
+    pub async fn lease(&self) -> Result<(Lease<'_, E>, Turn)> {
+        // The clock is read again only after something was waited for.
+        let mut turn = Turn::of(self.bounds.deadline);
+        self.shared.supervisor.admit(turn.began).map_err(Error::unavailable)?;
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => match tokio::time::timeout(limit, self.permits.acquire()).await {
-                Ok(Ok(permit)) => permit,
+            Err(_) => match tokio::time::timeout(turn.limit, self.permits.acquire()).await {
+                Ok(Ok(permit)) => {
+                    turn = turn.rest();
+                    permit
+                }
                 Ok(Err(_)) => return Err(Error::unavailable("it is stopped")),
-                Err(_) => return Err(busy(limit)),
+                Err(_) => return Err(busy(turn.limit)),
             },
         };
         let idle = self.idle().pop();
-        let warm = match idle {
+        let mut warm = match idle {
             Some(warm) => warm,
             None => {
                 let generation = Arc::clone(&self.current.load().generation);
                 // A caller waits for its deadline, and not for that of a start besides.
-                let waited = began.elapsed();
-                let made = match tokio::time::timeout(limit.saturating_sub(waited), self.make(&generation)).await {
+                let made = match tokio::time::timeout(turn.limit, self.make(&generation)).await {
                     Ok(made) => made,
                     // It is not to blame for the time that others took.
-                    Err(_) if waited > limit / 2 => return Err(busy(limit)),
-                    Err(_) => Err(NoResult::Failed(Failure::Deadline(limit))),
+                    Err(_) if turn.limit < self.bounds.deadline / 2 => return Err(busy(self.bounds.deadline)),
+                    Err(_) => Err(NoResult::Failed(Failure::Deadline(self.bounds.deadline))),
                 };
+                turn = turn.rest();
                 made.map_err(|e| {
                     self.failed(Function::Start, &e.to_string());
                     Error::unavailable(e.to_string())
                 })?
             }
         };
-        Ok((Lease { pool: self, warm, _permit: permit }, limit.saturating_sub(began.elapsed())))
+        warm.last_used = turn.began;
+        Ok((Lease { pool: self, warm, _permit: permit }, turn))
     }
 
     fn failed(&self, function: Function, reason: &str) {
@@ -151,7 +156,7 @@ impl<E: Export> Pool<E> {
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Warm<E>>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Box<Warm<E>>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -176,8 +181,8 @@ impl<E: Export> Instances for Pool<E> {
     fn shrink(&self, now: Instant) {
         let mut idle = self.idle();
         let newest = idle.pop();
-        let keep = |warm: &mut Warm<E>| now.duration_since(warm.idle_since) < policy::IDLE;
-        let old: Vec<Warm<E>> = idle.extract_if(.., |warm| !keep(warm)).collect();
+        let keep = |warm: &Warm<E>| now.duration_since(warm.last_used) < policy::IDLE;
+        let old: Vec<Box<Warm<E>>> = idle.extract_if(.., |warm| !keep(warm)).collect();
         idle.extend(newest);
         drop(idle);
         drop(old);
@@ -210,18 +215,19 @@ async fn make<E: Export>(
     generation: &Arc<Generation>,
     bounds: Bounds,
     number: u64,
-) -> Result<Warm<E>, NoResult> {
+) -> Result<Box<Warm<E>>, NoResult> {
     let mut instance = Instance::new(template, shared, generation, bounds).await.map_err(NoResult::Failed)?;
     instance.start(shared).await?;
     let guest = E::load(exports, &mut instance)?;
     let said = E::ask(&guest, &mut instance, shared).await?;
-    Ok(Warm { instance, guest, number, generation: Arc::clone(generation), said, calls: 0, idle_since: Instant::now() })
+    let warm = Warm { instance, guest, number, generation: Arc::clone(generation), said, calls: 0, last_used: Instant::now() };
+    Ok(Box::new(warm))
 }
 
 /// An instance in use. Dropped, it is gone, since nobody knows what state it is in.
 pub(super) struct Lease<'a, E: Export> {
     pool: &'a Pool<E>,
-    pub warm: Warm<E>,
+    pub warm: Box<Warm<E>>,
     _permit: SemaphorePermit<'a>,
 }
 
@@ -262,7 +268,6 @@ impl<E: Export> Lease<'_, E> {
                 && Arc::ptr_eq(&warm.generation, &pool.current.load().generation)
                 && !pool.permits.is_closed()
             {
-                warm.idle_since = Instant::now();
                 idle.push(warm);
             }
         }
@@ -303,12 +308,12 @@ pub(super) use export;
 /// Calls a function of a leased instance, and checks its answer.
 macro_rules! ask {
     ($pool:expr, $function:ident, $method:ident($($argument:expr),*), $check:expr) => {{
-        let (mut lease, limit) = $pool.lease().await?;
-        let $crate::wasm::pool::Warm { instance, guest, .. } = &mut lease.warm;
-        $crate::wasm::instance::arm(&mut instance.store, limit);
+        let (mut lease, turn) = $pool.lease().await?;
+        let $crate::wasm::pool::Warm { instance, guest, .. } = &mut *lease.warm;
+        $crate::wasm::instance::arm(&mut instance.store, turn);
         let function = $crate::wasm::statistics::Function::$function;
         let outcome =
-            $crate::wasm::instance::call(&$pool.shared, function, limit, guest.$method(&mut instance.store $(, $argument)*)).await;
+            $crate::wasm::instance::call(&$pool.shared, function, turn, guest.$method(&mut instance.store $(, $argument)*)).await;
         lease.done(function, outcome, $check)
     }};
 }
