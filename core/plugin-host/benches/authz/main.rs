@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a benchmark that cannot run may panic
 
 mod socket;
+mod trivial;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::{
@@ -12,35 +13,6 @@ use std::{
 };
 use wharf_plugin_host::wasm::{Grants, Limits, Package, Settings, WasmHost};
 use wharf_spi::authz::{Action, Authorizer, AuthzRequest, Caller, Object, ObjectKind, PeerCred, RawView};
-
-/// Every function answers with a pointer to zeros: ok, allow.
-const PLUGIN: &str = r#"(module
-    (memory (export "memory") 1)
-    (global $next (mut i32) (i32.const 4096))
-    (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
-      (local.set $at (i32.and (i32.add (global.get $next) (i32.const 7)) (i32.const -8)))
-      (global.set $next (i32.add (local.get $at) (local.get 3)))
-      (local.get $at))
-    (func (export "wharf:plugin/lifecycle@0.1.0#start") (result i32) (i32.const 64))
-    (func (export "wharf:plugin/lifecycle@0.1.0#reload") (result i32) (i32.const 64))
-    (func (export "wharf:plugin/lifecycle@0.1.0#wake") (param i32 i32) (result i32) (i32.const 64))
-    (func (export "wharf:authz/authorizer@0.1.0#interests") (result i32) (i32.const 64))
-    (func (export "wharf:authz/authorizer@0.1.0#judge") (param i32) (result i32)
-      (global.set $next (i32.const 4096)) (i32.const 64))
-    (func (export "wharf:authz/authorizer@0.1.0#filter") (param i32) (result i32)
-      (global.set $next (i32.const 4096)) (i32.const 64)))"#;
-
-fn plugin() -> Vec<u8> {
-    let mut resolve = wit_parser::Resolve::default();
-    let mut last = None;
-    for name in ["host", "authz", "logging", "volume", "metrics", "ipam", "plugin"] {
-        last = Some(resolve.push_dir(format!("{}/../../wit/{name}/0.1.0", env!("CARGO_MANIFEST_DIR"))).unwrap().0);
-    }
-    let world = resolve.select_world(&[last.unwrap()], Some("authz")).unwrap();
-    let mut module = wat::parse_str(PLUGIN).unwrap();
-    wit_component::embed_component_metadata(&mut module, &resolve, world, wit_component::StringEncoding::UTF8).unwrap();
-    wit_component::ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
-}
 
 fn request() -> AuthzRequest {
     AuthzRequest {
@@ -59,7 +31,14 @@ fn request() -> AuthzRequest {
 
 fn package() -> Package {
     let limits = Limits { instances: Some(4), ..Limits::default() };
-    Package { name: "bench".to_owned(), wasm: plugin(), schema: None, settings: serde_json::Value::Null, grants: Grants::default(), limits }
+    Package {
+        name: "bench".to_owned(),
+        wasm: trivial::plugin(),
+        schema: None,
+        settings: serde_json::Value::Null,
+        grants: Grants::default(),
+        limits,
+    }
 }
 
 fn benches(c: &mut Criterion) {

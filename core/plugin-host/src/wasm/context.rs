@@ -14,6 +14,7 @@ use super::{
     statistics::Statistics,
     stored::Stored,
     supervise::Supervisor,
+    ticker::Ticker,
     timers::Timers,
 };
 use std::{
@@ -53,6 +54,7 @@ pub(super) struct Around {
     pub secrets: PathBuf,
     pub network: Arc<Network>,
     pub facts: Facts,
+    pub ticker: Arc<Ticker>,
 }
 
 impl Shared {

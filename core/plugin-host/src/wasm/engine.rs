@@ -8,14 +8,13 @@ use super::{
     package::{Package, Settings},
     plugin::Plugin,
     stored::Stored,
+    ticker::Ticker,
 };
 use sha2::{Digest, Sha256};
-use std::{sync::Arc, thread, time::Duration};
+use std::sync::Arc;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Component};
 use wharf_types::{Error, Result, error::Context};
 
-/// How often running code is stopped to look at the time. The slack of every deadline.
-pub(super) const TICK: Duration = Duration::from_millis(10);
 /// Live instances of all plugins together. Each reserves address space, not memory.
 pub(super) const INSTANCES: u32 = 256;
 
@@ -51,9 +50,9 @@ impl WasmHost {
             secrets: settings.secrets.clone(),
             network: Arc::new(network),
             facts: Arc::clone(&settings.facts),
+            ticker: Arc::new(Ticker::start(&engine)?),
         };
         let cache = Cache::open(&settings.cache, &engine)?;
-        tick(&engine)?;
         Ok(Self(Arc::new(Inner { engine, cache, settings, around, compiling: tokio::sync::Mutex::default() })))
     }
 
@@ -148,16 +147,4 @@ fn config() -> Config {
         .wasm_backtrace_max_frames(std::num::NonZeroUsize::new(8))
         .wasm_component_model(true);
     config
-}
-
-fn tick(engine: &Engine) -> Result<()> {
-    let engine = engine.weak();
-    let run = move || {
-        while let Some(engine) = engine.upgrade() {
-            engine.increment_epoch();
-            drop(engine);
-            thread::sleep(TICK);
-        }
-    };
-    thread::Builder::new().name("plugin-tick".into()).spawn(run).map(drop).context("start the thread that ticks for plugins")
 }

@@ -150,7 +150,9 @@ impl Turn {
 
 /// Sets the deadline of the next call.
 pub(super) fn arm(store: &mut Store<Cx>, turn: Turn) -> Turn {
-    store.data_mut().deadline = turn.until();
+    let cx = store.data_mut();
+    cx.deadline = turn.until();
+    cx.shared.around.ticker.expect(cx.deadline);
     store.set_epoch_deadline(1);
     turn
 }

@@ -42,6 +42,7 @@ mod statistics;
 mod stored;
 mod supervise;
 mod sys;
+mod ticker;
 mod timers;
 mod tls;
 mod transform;

@@ -200,7 +200,7 @@ impl<E: Export> Instances for Pool<E> {
 
     async fn stop(&self) {
         let all = u32::try_from(self.bounds.instances).unwrap_or(u32::MAX);
-        let _ = tokio::time::timeout(self.bounds.deadline + super::engine::TICK * 10, self.permits.acquire_many(all)).await;
+        let _ = tokio::time::timeout(self.bounds.deadline + super::ticker::TICK * 10, self.permits.acquire_many(all)).await;
         self.permits.close();
         let idle = std::mem::take(&mut *self.idle());
         drop(idle);
