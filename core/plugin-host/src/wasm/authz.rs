@@ -3,7 +3,7 @@
 use super::{
     bindings::{authorizer as wit, authz::wharf::authz::types},
     context::{Cx, Shared},
-    instance::{Instance, NoResult, Turn, arm, call},
+    instance::{Instance, NoResult, Span, arm, call},
     pool::{Export, Pool, ask},
     statistics::Function,
 };
@@ -30,9 +30,9 @@ impl Export for Authz {
     }
 
     async fn ask(guest: &Self::Guest, instance: &mut Instance, shared: &Shared) -> Result<Interests, NoResult> {
-        let turn = arm(&mut instance.store, Turn::of(instance.deadline));
+        let span = arm(&mut instance.store, Span::of(instance.deadline));
         let asked = async { guest.call_interests(&mut instance.store).await.map(Ok) };
-        let wanted = call(shared, Function::Interests, turn, asked).await?;
+        let wanted = call(shared, Function::Interests, span, asked).await?;
         Ok(Interests { input: wanted.input, filter: wanted.filter })
     }
 }

@@ -98,40 +98,40 @@ impl Instance {
             let Cx { deadline, limit, .. } = cx.data();
             if Instant::now() < *deadline { Ok(UpdateDeadline::Yield(1)) } else { Err(wasmtime::Error::new(Failure::Deadline(*limit))) }
         });
-        let turn = arm(&mut store, Turn::of(limit));
-        let raw = within(turn, template.pre.instantiate_async(&mut store)).await?;
+        let span = arm(&mut store, Span::of(limit));
+        let raw = within(span, template.pre.instantiate_async(&mut store)).await?;
         let lifecycle = template.lifecycle.load(&mut store, &raw)?;
         Ok(Self { store, raw, lifecycle, deadline: limit })
     }
 
     /// The first call.
     pub async fn start(&mut self, shared: &Shared) -> Result<(), NoResult> {
-        let turn = arm(&mut self.store, Turn::of(self.deadline));
-        call(shared, Function::Start, turn, self.lifecycle.call_start(&mut self.store)).await
+        let span = arm(&mut self.store, Span::of(self.deadline));
+        call(shared, Function::Start, span, self.lifecycle.call_start(&mut self.store)).await
     }
 
     /// After [`Instance::start`].
     pub async fn reload(&mut self, shared: &Shared) -> Result<(), NoResult> {
-        let turn = arm(&mut self.store, Turn::of(self.deadline));
-        call(shared, Function::Reload, turn, self.lifecycle.call_reload(&mut self.store)).await
+        let span = arm(&mut self.store, Span::of(self.deadline));
+        call(shared, Function::Reload, span, self.lifecycle.call_reload(&mut self.store)).await
     }
 
     /// A timer went off.
     pub async fn wake(&mut self, shared: &Shared, timer: &str) -> Result<(), NoResult> {
-        let turn = arm(&mut self.store, Turn::of(self.deadline));
-        call(shared, Function::Wake, turn, self.lifecycle.call_wake(&mut self.store, timer)).await
+        let span = arm(&mut self.store, Span::of(self.deadline));
+        call(shared, Function::Wake, span, self.lifecycle.call_wake(&mut self.store, timer)).await
     }
 }
 
 /// The time of a call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
+pub(super) struct Span {
     pub began: Instant,
     /// How long it may take.
     pub limit: Duration,
 }
 
-impl Turn {
+impl Span {
     /// It begins now.
     pub fn of(limit: Duration) -> Self {
         Self { began: Instant::now(), limit }
@@ -149,40 +149,40 @@ impl Turn {
 }
 
 /// Sets the deadline of the next call.
-pub(super) fn arm(store: &mut Store<Cx>, turn: Turn) -> Turn {
+pub(super) fn arm(store: &mut Store<Cx>, span: Span) -> Span {
     let cx = store.data_mut();
-    cx.deadline = turn.until();
+    cx.deadline = span.until();
     cx.shared.around.ticker.expect(cx.deadline);
     store.set_epoch_deadline(1);
-    turn
+    span
 }
 
 /// A call of an armed instance, counted.
 pub(super) async fn call<R>(
     shared: &Shared,
     function: Function,
-    turn: Turn,
+    span: Span,
     call: impl Future<Output = wasmtime::Result<Result<R, String>>>,
 ) -> Result<R, NoResult> {
-    let outcome = within(turn, call).await;
+    let outcome = within(span, call).await;
     let counted = match &outcome {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(None),
         Err(failure) => Err(Some(failure)),
     };
-    shared.statistics.count(function, turn.began.elapsed(), counted);
+    shared.statistics.count(function, span.began.elapsed(), counted);
     outcome.map_err(NoResult::Failed)?.map_err(NoResult::Answered)
 }
 
 /// The running code looks at its time itself; this ends it while it waits for the host. Most calls do not wait: they need no timer.
-async fn within<R>(turn: Turn, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
+async fn within<R>(span: Span, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
     let mut call = pin!(call);
     if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
         return outcome.map_err(Failure::from);
     }
-    match tokio::time::timeout_at(turn.until().into(), call).await {
+    match tokio::time::timeout_at(span.until().into(), call).await {
         Ok(outcome) => outcome.map_err(Failure::from),
         // Told in whole milliseconds.
-        Err(_) => Err(Failure::Deadline(Duration::from_millis(u64::try_from(turn.limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)))),
+        Err(_) => Err(Failure::Deadline(Duration::from_millis(u64::try_from(span.limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)))),
     }
 }

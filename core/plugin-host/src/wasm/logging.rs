@@ -5,7 +5,7 @@
 
 use super::{
     bindings::log_driver as wit,
-    instance::{Turn, arm, call},
+    instance::{Span, arm, call},
     pool::{Lease, Pool, again, ask, export, refusal},
     statistics::Function,
 };
@@ -76,13 +76,13 @@ struct Sink {
 
 impl Sink {
     /// An armed instance that has this sink, and the time that is left.
-    async fn attach<'a>(&mut self, driver: &'a Inner) -> Result<(Lease<'a, Logging>, ResourceAny, Turn)> {
-        let (mut lease, turn) = driver.pool.lease().await?;
+    async fn attach<'a>(&mut self, driver: &'a Inner) -> Result<(Lease<'a, Logging>, ResourceAny, Span)> {
+        let (mut lease, span) = driver.pool.lease().await?;
         let warm = &mut lease.warm;
-        arm(&mut warm.instance.store, turn);
+        arm(&mut warm.instance.store, span);
         let held = self.held.filter(|(number, _)| *number == warm.number);
         if let Some((_, sink)) = held {
-            return Ok((lease, sink, turn));
+            return Ok((lease, sink, span));
         }
         self.held = None;
         let opening = async {
@@ -92,10 +92,10 @@ impl Sink {
             let sink = warm.guest.sink();
             sink.call_constructor(&mut warm.instance.store, &self.container, &self.options, self.cursor).await.map(Ok)
         };
-        match call(&driver.pool.shared, Function::LogOpen, turn, opening).await {
+        match call(&driver.pool.shared, Function::LogOpen, span, opening).await {
             Ok(sink) => {
                 self.held = Some((warm.number, sink));
-                Ok((lease, sink, turn.rest()))
+                Ok((lease, sink, span.rest()))
             }
             Err(failure) => lease.done(Function::LogOpen, Err(failure), |never: std::convert::Infallible, _| match never {}),
         }
@@ -114,11 +114,11 @@ impl Inner {
 impl LogSink for Sink {
     async fn push(&mut self, batch: &[u8], cursor: u64) -> Result<Outcome> {
         let driver = Arc::clone(&self.driver);
-        let (mut lease, sink, turn) = self.attach(&driver).await?;
+        let (mut lease, sink, span) = self.attach(&driver).await?;
         let warm = &mut lease.warm;
         let pushing = warm.guest.sink();
         let pushing = pushing.call_push(&mut warm.instance.store, sink, batch, cursor);
-        let outcome = call(&driver.pool.shared, Function::LogPush, turn, pushing).await;
+        let outcome = call(&driver.pool.shared, Function::LogPush, span, pushing).await;
         let outcome = lease.done(Function::LogPush, outcome, |outcome, _| outcome_of(outcome, batch))?;
         if !matches!(outcome, Outcome::RetryAfter(_)) {
             self.cursor = cursor;
@@ -128,7 +128,7 @@ impl LogSink for Sink {
 
     async fn close(&mut self) -> Result<()> {
         let driver = Arc::clone(&self.driver);
-        let (mut lease, sink, turn) = self.attach(&driver).await?;
+        let (mut lease, sink, span) = self.attach(&driver).await?;
         self.held = None;
         let warm = &mut lease.warm;
         let closing = async {
@@ -136,7 +136,7 @@ impl LogSink for Sink {
             sink.resource_drop_async(&mut warm.instance.store).await?;
             Ok(answer)
         };
-        let outcome = call(&driver.pool.shared, Function::LogClose, turn, closing).await;
+        let outcome = call(&driver.pool.shared, Function::LogClose, span, closing).await;
         lease.done(Function::LogClose, outcome, |(), _| Ok(()))
     }
 }

@@ -4,7 +4,7 @@ use super::{
     bindings::metrics_sink as wit,
     context::{Cx, Shared},
     failure::Failure,
-    instance::{Instance, NoResult, Turn, arm, call},
+    instance::{Instance, NoResult, Span, arm, call},
     pool::{Export, Pool, ask},
     statistics::Function,
 };
@@ -37,9 +37,9 @@ impl Export for Metrics {
     }
 
     async fn ask(guest: &Self::Guest, instance: &mut Instance, shared: &Shared) -> Result<MetricsInterest, NoResult> {
-        let turn = arm(&mut instance.store, Turn::of(instance.deadline));
+        let span = arm(&mut instance.store, Span::of(instance.deadline));
         let asked = async { guest.call_interests(&mut instance.store).await.map(Ok) };
-        let said = call(shared, Function::Interests, turn, asked).await?;
+        let said = call(shared, Function::Interests, span, asked).await?;
         interest(said).map_err(|what| {
             shared.statistics.nonsense(Function::Interests);
             NoResult::Failed(Failure::Nonsense(what))

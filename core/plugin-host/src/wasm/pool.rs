@@ -3,7 +3,7 @@
 use super::{
     context::{Cx, Generation, Shared},
     failure::Failure,
-    instance::{Instance, NoResult, Template, Turn},
+    instance::{Instance, NoResult, Span, Template},
     journal::Level,
     policy::{self, Bounds},
     statistics::Function,
@@ -110,19 +110,19 @@ impl<E: Export> Pool<E> {
     ///
     /// # Errors
     /// [`wharf_types::ErrorKind::Unavailable`] when the plugin is quarantined, stopped or busy, or cannot be started.
-    pub async fn lease(&self) -> Result<(Lease<'_, E>, Turn)> {
+    pub async fn lease(&self) -> Result<(Lease<'_, E>, Span)> {
         // The clock is read again only after something was waited for.
-        let mut turn = Turn::of(self.bounds.deadline);
-        self.shared.supervisor.admit(turn.began).map_err(Error::unavailable)?;
+        let mut span = Span::of(self.bounds.deadline);
+        self.shared.supervisor.admit(span.began).map_err(Error::unavailable)?;
         let permit = match self.permits.try_acquire() {
             Ok(permit) => permit,
-            Err(_) => match tokio::time::timeout(turn.limit, self.permits.acquire()).await {
+            Err(_) => match tokio::time::timeout(span.limit, self.permits.acquire()).await {
                 Ok(Ok(permit)) => {
-                    turn = turn.rest();
+                    span = span.rest();
                     permit
                 }
                 Ok(Err(_)) => return Err(Error::unavailable("it is stopped")),
-                Err(_) => return Err(busy(turn.limit)),
+                Err(_) => return Err(busy(span.limit)),
             },
         };
         let idle = self.idle().pop();
@@ -131,21 +131,21 @@ impl<E: Export> Pool<E> {
             None => {
                 let generation = Arc::clone(&self.current.load().generation);
                 // A caller waits for its deadline, and not for that of a start besides.
-                let made = match tokio::time::timeout(turn.limit, self.make(&generation)).await {
+                let made = match tokio::time::timeout(span.limit, self.make(&generation)).await {
                     Ok(made) => made,
                     // It is not to blame for the time that others took.
-                    Err(_) if turn.limit < self.bounds.deadline / 2 => return Err(busy(self.bounds.deadline)),
+                    Err(_) if span.limit < self.bounds.deadline / 2 => return Err(busy(self.bounds.deadline)),
                     Err(_) => Err(NoResult::Failed(Failure::Deadline(self.bounds.deadline))),
                 };
-                turn = turn.rest();
+                span = span.rest();
                 made.map_err(|e| {
                     self.failed(Function::Start, &e.to_string());
                     Error::unavailable(e.to_string())
                 })?
             }
         };
-        warm.last_used = turn.began;
-        Ok((Lease { pool: self, warm, _permit: permit }, turn))
+        warm.last_used = span.began;
+        Ok((Lease { pool: self, warm, _permit: permit }, span))
     }
 
     fn failed(&self, function: Function, reason: &str) {
@@ -308,12 +308,12 @@ pub(super) use export;
 /// Calls a function of a leased instance, and checks its answer.
 macro_rules! ask {
     ($pool:expr, $function:ident, $method:ident($($argument:expr),*), $check:expr) => {{
-        let (mut lease, turn) = $pool.lease().await?;
+        let (mut lease, span) = $pool.lease().await?;
         let $crate::wasm::pool::Warm { instance, guest, .. } = &mut *lease.warm;
-        $crate::wasm::instance::arm(&mut instance.store, turn);
+        $crate::wasm::instance::arm(&mut instance.store, span);
         let function = $crate::wasm::statistics::Function::$function;
         let outcome =
-            $crate::wasm::instance::call(&$pool.shared, function, turn, guest.$method(&mut instance.store $(, $argument)*)).await;
+            $crate::wasm::instance::call(&$pool.shared, function, span, guest.$method(&mut instance.store $(, $argument)*)).await;
         lease.done(function, outcome, $check)
     }};
 }

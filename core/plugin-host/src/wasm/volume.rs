@@ -43,11 +43,11 @@ impl VolumeDriver for Driver {
     }
 
     async fn capabilities(&self) -> Result<VolumeCapabilities> {
-        let (mut lease, turn) = self.pool.lease().await?;
+        let (mut lease, span) = self.pool.lease().await?;
         let warm = &mut lease.warm;
-        arm(&mut warm.instance.store, turn);
+        arm(&mut warm.instance.store, span);
         let asked = async { warm.guest.call_capabilities(&mut warm.instance.store).await.map(Ok) };
-        let outcome = call(&self.pool.shared, Function::VolumeCapabilities, turn, asked).await;
+        let outcome = call(&self.pool.shared, Function::VolumeCapabilities, span, asked).await;
         lease.done(Function::VolumeCapabilities, outcome, |can, _| Ok(VolumeCapabilities { global: can.global, shared: can.shared }))
     }
 
