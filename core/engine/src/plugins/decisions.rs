@@ -1,8 +1,12 @@
-//! What authorization decides: counted, and written to the decision log when there is one. Every place of the chain is a [`Judged`].
+//! What authorization decides: counted, and written to the decision log when there is one. Every place of the chain
+//! is a [`Judged`], or a [`Monitored`].
+
+mod monitored;
 
 use super::decision_log::DecisionLog;
 use crate::metrics::float;
 use async_trait::async_trait;
+pub use monitored::Monitored;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -17,6 +21,9 @@ use wharf_types::{Result, Timestamp};
 const WORDS: usize = 4096;
 /// The action under which it is counted that a plugin could not say what may be seen.
 const FILTER: &str = "filter";
+/// Phases.
+const REQUEST: &str = "request";
+const ANSWER: &str = "answer";
 
 /// How a decision came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -196,7 +203,7 @@ fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(WORDS)).unwrap_or(text)
 }
 
-/// A place of the chain: an authorizer whose decisions are recorded, and obeyed unless it is monitored only.
+/// A place of the chain: an authorizer whose decisions are recorded.
 pub struct Judged {
     inner: Arc<dyn Authorizer>,
     /// As in the list of plugins.
@@ -207,25 +214,12 @@ pub struct Judged {
 
 impl Judged {
     /// A place for `inner`.
-    pub fn new(inner: Arc<dyn Authorizer>, plugin: &str, monitor: bool, decisions: Arc<Decisions>) -> Self {
-        Self { inner, plugin: plugin.into(), monitor, decisions }
+    pub fn new(inner: Arc<dyn Authorizer>, plugin: &str, decisions: Arc<Decisions>) -> Self {
+        Self { inner, plugin: plugin.into(), monitor: false, decisions }
     }
 
     fn about(&self, phase: &'static str) -> About<'_> {
         About { plugin: &self.plugin, monitor: self.monitor, phase, began: Instant::now() }
-    }
-
-    fn obeyed(&self, rq: &AuthzRequest, outcome: Result<Decision>) -> Result<Decision> {
-        if !self.monitor {
-            return outcome;
-        }
-        let (would, rule) = match &outcome {
-            Ok(Decision { verdict: Verdict::Deny(denial), rule }) => (denial.reason.as_str(), rule.as_str()),
-            Ok(_) => return Ok(Verdict::Allow.into()),
-            Err(e) => (e.message(), ""),
-        };
-        tracing::warn!(plugin = self.name(), action = rq.action.0, rule, "would be denied: {would}");
-        Ok(Decision { verdict: Verdict::Allow, rule: rule.to_owned() })
     }
 }
 
@@ -235,14 +229,13 @@ impl Authorizer for Judged {
         self.inner.name()
     }
     fn interests(&self) -> Interests {
-        let wanted = self.inner.interests();
-        Interests { filter: wanted.filter && !self.monitor, ..wanted }
+        self.inner.interests()
     }
     async fn judge(&self, rq: &AuthzRequest) -> Result<Decision> {
-        let about = self.about("request");
+        let about = self.about(REQUEST);
         let outcome = self.inner.judge(rq).await;
         self.decisions.record(&about, rq, &outcome);
-        self.obeyed(rq, outcome)
+        outcome
     }
     async fn filter(&self, caller: &Caller, objects: &[Object]) -> Result<Vec<bool>> {
         let about = self.about(FILTER);
@@ -256,10 +249,10 @@ impl Authorizer for Judged {
         seen
     }
     async fn judge_answer(&self, rq: &AuthzRequest, status: u16, headers: &[(String, String)], body: &[u8]) -> Result<Decision> {
-        let about = self.about("answer");
+        let about = self.about(ANSWER);
         let outcome = self.inner.judge_answer(rq, status, headers, body).await;
         self.decisions.record(&about, rq, &outcome);
-        self.obeyed(rq, outcome)
+        outcome
     }
     fn judges_answers(&self) -> bool {
         self.inner.judges_answers()

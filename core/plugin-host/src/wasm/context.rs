@@ -15,6 +15,7 @@ use super::{
     stored::Stored,
     supervise::Supervisor,
     timers::Timers,
+    turns::Turns,
 };
 use std::{
     path::PathBuf,
@@ -52,6 +53,7 @@ pub(super) struct Around {
     pub stored: Arc<Stored>,
     pub secrets: PathBuf,
     pub network: Arc<Network>,
+    pub turns: Arc<Turns>,
     pub facts: Facts,
 }
 

@@ -8,6 +8,7 @@ use super::{
     package::{Package, Settings},
     plugin::Plugin,
     stored::Stored,
+    turns::Turns,
 };
 use sha2::{Digest, Sha256};
 use std::{sync::Arc, thread, time::Duration};
@@ -50,6 +51,7 @@ impl WasmHost {
             stored: Arc::new(stored),
             secrets: settings.secrets.clone(),
             network: Arc::new(network),
+            turns: Arc::new(Turns::new()),
             facts: Arc::clone(&settings.facts),
         };
         let cache = Cache::open(&settings.cache, &engine)?;

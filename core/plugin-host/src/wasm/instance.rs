@@ -90,13 +90,13 @@ impl Instance {
         };
         let mut store = Store::new(template.pre.engine(), cx);
         store.limiter(|cx| &mut cx.budget);
-        // Every tick, running code lets others run, and sees whether its time is over.
+        // Every tick, running code lets others run (see `turns`), and sees whether its time is over.
         store.epoch_deadline_callback(|cx| {
             let Cx { deadline, limit, .. } = cx.data();
             if Instant::now() < *deadline { Ok(UpdateDeadline::Yield(1)) } else { Err(wasmtime::Error::new(Failure::Deadline(*limit))) }
         });
         arm(&mut store, limit);
-        let raw = within(limit, template.pre.instantiate_async(&mut store)).await?;
+        let raw = within(shared, limit, template.pre.instantiate_async(&mut store)).await?;
         let lifecycle = template.lifecycle.load(&mut store, &raw)?;
         Ok(Self { store, raw, lifecycle, deadline: limit })
     }
@@ -135,7 +135,7 @@ pub(super) async fn call<R>(
     call: impl Future<Output = wasmtime::Result<Result<R, String>>>,
 ) -> Result<R, NoResult> {
     let began = Instant::now();
-    let outcome = within(limit, call).await;
+    let outcome = within(shared, limit, call).await;
     let counted = match &outcome {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(None),
@@ -147,8 +147,8 @@ pub(super) async fn call<R>(
 
 /// The running code looks at its time itself; this ends it while it waits for the host. `left` is what is left of its deadline, told in
 /// whole milliseconds.
-async fn within<R>(left: Duration, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
-    match tokio::time::timeout(left, call).await {
+async fn within<R>(shared: &Shared, left: Duration, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
+    match tokio::time::timeout(left, shared.around.turns.run(call)).await {
         Ok(outcome) => outcome.map_err(Failure::from),
         Err(_) => Err(Failure::Deadline(Duration::from_millis(u64::try_from(left.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)))),
     }

@@ -45,6 +45,7 @@ mod sys;
 mod timers;
 mod tls;
 mod transform;
+mod turns;
 mod volume;
 
 #[cfg(test)]
