@@ -86,21 +86,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waiting_needs_no_turn() {
+    async fn a_turn_is_waited_for_and_given_back() {
         let turns = Turns::new();
-        let _all = turns.0.acquire().await.unwrap();
-        let slept = turns.run(async {
-            for _ in 0..10 {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            3
-        });
-        assert_eq!(slept.await, 3);
-        // Given up while it waits for its turn.
-        let hog = turns.run(async {
+        let hog = || async {
             thread::sleep(TICK);
             tokio::task::yield_now().await;
-        });
-        tokio::time::timeout(Duration::from_millis(20), hog).await.unwrap_err();
+            3
+        };
+        let all = turns.0.acquire().await.unwrap();
+        tokio::time::timeout(Duration::from_millis(20), turns.run(hog())).await.unwrap_err();
+        drop(all);
+        assert_eq!((turns.run(hog()).await, turns.run(hog()).await), (3, 3));
+        assert_eq!(turns.0.available_permits(), 1);
     }
 }
