@@ -62,8 +62,13 @@ lint:
 	$(CARGO) fmt --manifest-path tests/fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
+# The three workspaces by the rules of one file. Plugins are built for WebAssembly, and tested here.
 deny:
-	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; \
+	@if command -v cargo-deny >/dev/null; then set -ex; \
+		$(CARGO) deny check; \
+		$(CARGO) deny --manifest-path plugins/Cargo.toml check; \
+		$(CARGO) deny --manifest-path plugins/Cargo.toml --target wasm32-unknown-unknown check; \
+		$(CARGO) deny --manifest-path tests/fuzz/Cargo.toml check; \
 	else echo "cargo-deny is not installed: licences and advisories are not checked (cargo install cargo-deny)"; fi
 
 # The end-to-end crate is run by tests/run.sh; it needs the binaries.

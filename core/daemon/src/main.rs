@@ -82,12 +82,14 @@ fn serve(flags: Flags, config: Config) -> ExitCode {
 
 /// Few and small threads: an idle daemon should cost its host next to nothing.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    /// A plugin that computes for long has one of two.
+    const MIN_WORKERS: usize = 2;
     const MAX_WORKERS: usize = 4;
     const MAX_BLOCKING: usize = 64;
     const STACK: usize = 1 << 20;
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cpus.min(MAX_WORKERS))
+        .worker_threads(cpus.clamp(MIN_WORKERS, MAX_WORKERS))
         .max_blocking_threads(MAX_BLOCKING)
         .thread_stack_size(STACK)
         .thread_name("wharfd")

@@ -11,6 +11,7 @@ mod client_calls;
 mod clients;
 mod contract;
 mod health_stats;
+mod hostile_plugins;
 mod images;
 mod images_more;
 mod login;
@@ -39,6 +40,7 @@ fn main() -> std::process::ExitCode {
         clients::tests(),
         contract::tests(),
         health_stats::tests(),
+        hostile_plugins::tests(),
         images::tests(),
         images_more::tests(),
         login::tests(),

@@ -322,7 +322,7 @@ fn answers_are_judged(case: &Case) {
 }
 
 /// The lines of the decision log.
-fn decisions(path: &Path) -> Vec<Value> {
+pub(crate) fn decisions(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -400,7 +400,7 @@ fn decisions_are_counted_and_logged(case: &Case) {
 }
 
 /// What was told of plugins, as action, name and reason.
-fn told(daemon: &Daemon) -> Vec<(String, String, String)> {
+pub(crate) fn told(daemon: &Daemon) -> Vec<(String, String, String)> {
     let filters = "%7B%22type%22%3A%5B%22plugin%22%5D%7D";
     let text = daemon.http().get(&format!("/events?{}&filters={filters}", poll::until_now())).expect(200).text();
     let text_of = |value: &Value| value.as_str().unwrap_or_default().to_owned();

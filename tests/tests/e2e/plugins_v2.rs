@@ -157,7 +157,7 @@ fn process_gets_what_it_asks_for(case: &Case) {
     let before = Footprint::of(&daemon);
     let asked = json!({
         "interface": {"types": ["docker.volumedriver/1.0"], "socket": "p.sock"},
-        "workdir": "/work/here", "network": {"type": "host"}, "ipchost": true, "propagatedMount": "/state",
+        "workdir": "/srv/here", "network": {"type": "host"}, "ipchost": true, "propagatedMount": "/state",
         "linux": {"capabilities": ["CAP_SYS_ADMIN"], "allowAllDevices": false, "devices": [{"name": "log", "path": "/dev/null", "settable": ["path"]}]},
         "mounts": [
             {"name": "data", "source": "", "destination": "/data", "type": "bind", "options": ["rbind"], "settable": ["source"]},
@@ -180,7 +180,7 @@ fn process_gets_what_it_asks_for(case: &Case) {
     let facts = poll::until("the plugin tells", || fs::read_to_string(p.data("facts")).ok());
     let has = |line: &str| assert!(facts.lines().any(|l| l == line), "{line}\n{facts}");
     has(&format!("args {SOCKET} nothing"));
-    has("cwd /work/here");
+    has("cwd /srv/here");
     has("user 0:0");
     has("env VOLUME=one");
     has("env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");

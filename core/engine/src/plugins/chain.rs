@@ -6,7 +6,7 @@
 
 use super::{
     Managed,
-    decisions::{Decisions, Judged},
+    decisions::{Decisions, Judged, Monitored},
     lifecycle::means,
     told,
 };
@@ -100,7 +100,11 @@ impl Chain {
                 }
             });
             let shown = managed.map_or_else(|| name.clone(), Managed::name);
-            chain.push(Arc::new(Judged::new(judge, &shown, monitor.contains(&name), self.decisions.clone())));
+            let decisions = self.decisions.clone();
+            chain.push(match monitor.contains(&name) {
+                true => Arc::new(Monitored::new(judge, &shown, decisions)),
+                false => Arc::new(Judged::new(judge, &shown, decisions)),
+            });
         }
         self.current.store(Arc::new(chain.into()));
     }

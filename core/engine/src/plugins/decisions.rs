@@ -1,8 +1,12 @@
-//! What authorization decides: counted, and written to the decision log when there is one. Every place of the chain is a [`Judged`].
+//! What authorization decides: counted, and written to the decision log when there is one. Every place of the chain
+//! is a [`Judged`], or a [`Monitored`].
+
+mod monitored;
 
 use super::decision_log::DecisionLog;
 use crate::metrics::float;
 use async_trait::async_trait;
+pub use monitored::Monitored;
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -17,6 +21,9 @@ use wharf_types::{Result, Timestamp};
 const WORDS: usize = 4096;
 /// The action under which it is counted that a plugin could not say what may be seen.
 const FILTER: &str = "filter";
+/// Phases.
+const REQUEST: &str = "request";
+const ANSWER: &str = "answer";
 
 /// How a decision came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -196,10 +203,10 @@ fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(WORDS)).unwrap_or(text)
 }
 
-/// The daemon's own log: what denies always, the rest when debugging.
-fn tell(plugin: &str, rq: &AuthzRequest, outcome: &Result<Decision>, began: Instant) {
+/// The daemon's own log: what denies, or would, always, the rest when debugging.
+fn tell(plugin: &str, about: &About<'_>, rq: &AuthzRequest, outcome: &Result<Decision>) {
     let action = rq.action.0;
-    let micros = || began.elapsed().as_micros();
+    let micros = || about.began.elapsed().as_micros();
     let targets = || rq.targets.iter().map(|t| t.named.as_str()).collect::<Vec<_>>().join(" ");
     let caller = || serde_json::to_string(&rq.caller).unwrap_or_default();
     // With everything that was judged, for `wharf-plugin record`. Only on request: inputs hold secrets.
@@ -213,6 +220,10 @@ fn tell(plugin: &str, rq: &AuthzRequest, outcome: &Result<Decision>, began: Inst
         tracing::trace!(target: "wharf::authz", plugin, request, decision, rule, "judged");
     }
     match outcome {
+        Ok(Decision { verdict: Verdict::Deny(denial), rule }) if about.monitor => {
+            tracing::warn!(plugin, action, rule, "would be denied: {}", denial.reason);
+        }
+        Err(e) if about.monitor => tracing::warn!(plugin, action, "would be denied: {}", e.message()),
         Ok(Decision { verdict: Verdict::Deny(denial), rule }) => {
             tracing::info!(target: "wharf::authz", plugin, action, targets = targets(), caller = caller(), rule, micros = micros(), "denied: {}", denial.reason);
         }
@@ -225,7 +236,7 @@ fn tell(plugin: &str, rq: &AuthzRequest, outcome: &Result<Decision>, began: Inst
     }
 }
 
-/// A place of the chain: an authorizer whose decisions are recorded, and obeyed unless it is monitored only.
+/// A place of the chain: an authorizer whose decisions are recorded.
 pub struct Judged {
     inner: Arc<dyn Authorizer>,
     /// As in the list of plugins.
@@ -236,8 +247,8 @@ pub struct Judged {
 
 impl Judged {
     /// A place for `inner`.
-    pub fn new(inner: Arc<dyn Authorizer>, plugin: &str, monitor: bool, decisions: Arc<Decisions>) -> Self {
-        Self { inner, plugin: plugin.into(), monitor, decisions }
+    pub fn new(inner: Arc<dyn Authorizer>, plugin: &str, decisions: Arc<Decisions>) -> Self {
+        Self { inner, plugin: plugin.into(), monitor: false, decisions }
     }
 
     fn about(&self, phase: &'static str) -> About<'_> {
@@ -246,22 +257,8 @@ impl Judged {
 
     fn judged(&self, about: &About<'_>, rq: &AuthzRequest, outcome: Result<Decision>) -> Result<Decision> {
         self.decisions.record(about, rq, &outcome);
-        let outcome = self.obeyed(rq, outcome);
-        tell(self.name(), rq, &outcome, about.began);
+        tell(self.name(), about, rq, &outcome);
         outcome
-    }
-
-    fn obeyed(&self, rq: &AuthzRequest, outcome: Result<Decision>) -> Result<Decision> {
-        if !self.monitor {
-            return outcome;
-        }
-        let (would, rule) = match &outcome {
-            Ok(Decision { verdict: Verdict::Deny(denial), rule }) => (denial.reason.as_str(), rule.as_str()),
-            Ok(_) => return Ok(Verdict::Allow.into()),
-            Err(e) => (e.message(), ""),
-        };
-        tracing::warn!(plugin = self.name(), action = rq.action.0, rule, "would be denied: {would}");
-        Ok(Decision { verdict: Verdict::Allow, rule: rule.to_owned() })
     }
 }
 
@@ -271,11 +268,10 @@ impl Authorizer for Judged {
         self.inner.name()
     }
     fn interests(&self) -> Interests {
-        let wanted = self.inner.interests();
-        Interests { filter: wanted.filter && !self.monitor, ..wanted }
+        self.inner.interests()
     }
     async fn judge(&self, rq: &AuthzRequest) -> Result<Decision> {
-        let about = self.about("request");
+        let about = self.about(REQUEST);
         let outcome = self.inner.judge(rq).await;
         self.judged(&about, rq, outcome)
     }
@@ -291,7 +287,7 @@ impl Authorizer for Judged {
         seen
     }
     async fn judge_answer(&self, rq: &AuthzRequest, status: u16, headers: &[(String, String)], body: &[u8]) -> Result<Decision> {
-        let about = self.about("answer");
+        let about = self.about(ANSWER);
         let outcome = self.inner.judge_answer(rq, status, headers, body).await;
         self.judged(&about, rq, outcome)
     }

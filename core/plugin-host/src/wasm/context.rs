@@ -16,6 +16,7 @@ use super::{
     supervise::Supervisor,
     ticker::Ticker,
     timers::Timers,
+    turns::Turns,
 };
 use std::{
     path::PathBuf,
@@ -53,6 +54,7 @@ pub(super) struct Around {
     pub stored: Arc<Stored>,
     pub secrets: PathBuf,
     pub network: Arc<Network>,
+    pub turns: Arc<Turns>,
     pub facts: Facts,
     pub ticker: Arc<Ticker>,
 }

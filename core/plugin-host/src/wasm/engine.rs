@@ -9,6 +9,7 @@ use super::{
     plugin::Plugin,
     stored::Stored,
     ticker::Ticker,
+    turns::Turns,
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -49,6 +50,7 @@ impl WasmHost {
             stored: Arc::new(stored),
             secrets: settings.secrets.clone(),
             network: Arc::new(network),
+            turns: Arc::new(Turns::new()),
             facts: Arc::clone(&settings.facts),
             ticker: Arc::new(Ticker::start(&engine)?),
         };

@@ -93,13 +93,13 @@ impl Instance {
         };
         let mut store = Store::new(template.pre.engine(), cx);
         store.limiter(|cx| &mut cx.budget);
-        // Every tick, running code lets others run, and sees whether its time is over.
+        // Every tick, running code lets others run (see `turns`), and sees whether its time is over.
         store.epoch_deadline_callback(|cx| {
             let Cx { deadline, limit, .. } = cx.data();
             if Instant::now() < *deadline { Ok(UpdateDeadline::Yield(1)) } else { Err(wasmtime::Error::new(Failure::Deadline(*limit))) }
         });
         let span = arm(&mut store, Span::of(limit));
-        let raw = within(span, template.pre.instantiate_async(&mut store)).await?;
+        let raw = within(shared, span, template.pre.instantiate_async(&mut store)).await?;
         let lifecycle = template.lifecycle.load(&mut store, &raw)?;
         Ok(Self { store, raw, lifecycle, deadline: limit })
     }
@@ -164,7 +164,7 @@ pub(super) async fn call<R>(
     span: Span,
     call: impl Future<Output = wasmtime::Result<Result<R, String>>>,
 ) -> Result<R, NoResult> {
-    let outcome = within(span, call).await;
+    let outcome = within(shared, span, call).await;
     let counted = match &outcome {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(None),
@@ -174,13 +174,14 @@ pub(super) async fn call<R>(
     outcome.map_err(NoResult::Failed)?.map_err(NoResult::Answered)
 }
 
-/// The running code looks at its time itself; this ends it while it waits for the host. Most calls do not wait: they need no timer.
-async fn within<R>(span: Span, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
+/// The running code looks at its time itself; this ends it while it waits for the host, or for its turn. Most calls wait for nobody:
+/// they need no timer.
+async fn within<R>(shared: &Shared, span: Span, call: impl Future<Output = wasmtime::Result<R>>) -> Result<R, Failure> {
     let mut call = pin!(call);
     if let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await {
         return outcome.map_err(Failure::from);
     }
-    match tokio::time::timeout_at(span.until().into(), call).await {
+    match tokio::time::timeout_at(span.until().into(), shared.around.turns.run(span.began, call)).await {
         Ok(outcome) => outcome.map_err(Failure::from),
         // Told in whole milliseconds.
         Err(_) => Err(Failure::Deadline(Duration::from_millis(u64::try_from(span.limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)))),

@@ -4,7 +4,8 @@
 //! its imports are compared with its [`Grants`] (`permission`), and what was not granted is not linked (`host`); what it
 //! may connect to is decided again for every connection (`egress`). How it is run is
 //! decided by one table ([`policy`]): every call has a deadline, every instance a limit of memory (`instance`), calls go to warm
-//! instances (`pool`), and a plugin that fails again and again is left alone for a while (`supervise`). `faces` holds what it is to
+//! instances (`pool`), those that compute for long leave threads to others (`turns`), and a plugin that fails again and again is left
+//! alone for a while (`supervise`). `faces` holds what it is to
 //! the rest of the engine, one file for each kind: `authz`, `logging`, `transform`, `volume`, `metrics_sink`, `ipam`.
 //!
 //! Not here: where plugins come from, which are enabled, and who granted what.
@@ -46,6 +47,7 @@ mod ticker;
 mod timers;
 mod tls;
 mod transform;
+mod turns;
 mod volume;
 
 #[cfg(test)]

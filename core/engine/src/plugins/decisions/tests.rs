@@ -43,12 +43,17 @@ async fn lines(all: bool, monitor: bool) -> (Vec<serde_json::Value>, String) {
     let path = dir.path().join("log");
     let decisions = Arc::<Decisions>::default();
     decisions.log.configure(Some(DecisionLogSettings { path: path.clone(), all })).unwrap();
-    let place = Judged::new(Arc::new(Script), "script:latest", monitor, decisions.clone());
+    let place: Arc<dyn Authorizer> = match monitor {
+        true => Arc::new(Monitored::new(Arc::new(Script), "script:latest", decisions.clone())),
+        false => Arc::new(Judged::new(Arc::new(Script), "script:latest", decisions.clone())),
+    };
     assert_eq!(place.interests(), Interests { input: true, filter: !monitor });
     for action in ["allow", "deny", "fail"] {
         let verdict = place.judge(&request(action)).await.map(|d| d.verdict == Verdict::Allow);
         assert_eq!(verdict.unwrap_or(false), monitor || action == "allow", "{action}");
     }
+    // One thread: whoever is asked beside the request is asked now.
+    tokio::task::yield_now().await;
     if !monitor {
         place.filter(&Caller::default(), &[]).await.unwrap_err();
     }
@@ -82,4 +87,30 @@ async fn one_that_is_monitored_is_not_obeyed() {
     let told: Vec<_> = lines.iter().map(|l| (l["mode"].as_str().unwrap(), l["outcome"].as_str().unwrap())).collect();
     assert_eq!(told, [("monitor", "allowed"), ("monitor", "denied"), ("monitor", "failed"), ("enforce", "hidden")]);
     assert!(text.contains("mode=\"monitor\",action=\"deny\",outcome=\"denied\"} 1\n"), "{text}");
+}
+
+/// Never answers.
+struct Silent;
+
+#[async_trait]
+impl Authorizer for Silent {
+    fn name(&self) -> &str {
+        "silent"
+    }
+    async fn judge(&self, _: &AuthzRequest) -> Result<Decision> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn nobody_waits_for_one_that_is_monitored() {
+    let decisions = Arc::<Decisions>::default();
+    let place = Monitored::new(Arc::new(Silent), "silent:latest", decisions.clone());
+    for _ in 0..100 {
+        assert_eq!(place.judge(&request("deny")).await.unwrap().verdict, Verdict::Allow);
+    }
+    let mut text = Exposition::default();
+    decisions.expose(&mut text);
+    let text = text.finish();
+    assert!(text.contains("{plugin=\"silent:latest\",mode=\"monitor\",action=\"deny\",outcome=\"failed\"} 36\n"), "{text}");
 }
