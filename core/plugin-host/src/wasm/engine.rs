@@ -51,6 +51,7 @@ impl WasmHost {
             secrets: settings.secrets.clone(),
             network: Arc::new(network),
             facts: Arc::clone(&settings.facts),
+            clock: settings.clock.clone(),
         };
         let cache = Cache::open(&settings.cache, &engine)?;
         tick(&engine)?;

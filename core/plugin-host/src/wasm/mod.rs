@@ -12,6 +12,7 @@
 mod authz;
 mod bindings;
 mod cache;
+mod clock;
 mod compile;
 mod context;
 mod describe;
@@ -51,6 +52,7 @@ mod volume;
 mod tests;
 
 pub(crate) use cache::retain;
+pub use clock::{Clock, ManualClock};
 pub use compile::{CompileLimits, Compiler, compile_component};
 pub use describe::Description;
 pub use engine::WasmHost;
