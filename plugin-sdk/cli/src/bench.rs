@@ -49,7 +49,7 @@ pub fn run(project: &Project, set: &[String], files: &[PathBuf], time: Duration)
 }
 
 enum Call {
-    Judge(AuthzRequest),
+    Judge(Box<AuthzRequest>),
     Other(What),
 }
 
@@ -58,7 +58,7 @@ async fn steps(session: &mut Session, files: &[PathBuf], time: Duration) -> Resu
     let mut calls = Vec::new();
     for line in step::read_all(files)? {
         match line.step.what {
-            What::Request(request) => calls.push(Call::Judge((*request).into())),
+            What::Request(request) => calls.push(Call::Judge(Box::new((*request).into()))),
             call if call.asks() => calls.push(Call::Other(call)),
             other => drop(session.step(other).await),
         }
@@ -66,7 +66,7 @@ async fn steps(session: &mut Session, files: &[PathBuf], time: Duration) -> Resu
     if calls.is_empty() {
         bail!("there are no calls in {files:?}");
     }
-    let unit = if calls.iter().all(|call| matches!(call, Call::Judge(_))) { "decisions" } else { "calls" };
+    let unit = if calls.iter().all(|call| matches!(call, Call::Judge(_) | Call::Other(What::Filter(_)))) { "decisions" } else { "calls" };
     let mut next = calls.iter().cycle();
     Ok(measure(unit, 0, time, async |_| match next.next() {
         Some(Call::Judge(request)) => match session.judge(request).await.map_err(|e| e.to_string())? {
