@@ -62,13 +62,17 @@ impl Expect {
             Answer::Decision(found) => self.parts().is_ok_and(|parts| parts.hold(found)),
             Answer::Error(e) => {
                 let found = Decided { verdict: "error".to_owned(), reason: e.clone(), ..Decided::default() };
-                // Nobody wants an error without saying so.
-                self.parts().is_ok_and(|parts| (parts.verdict.is_some() || parts.reason.is_some()) && parts.hold(&found))
+                self.is_failure() && self.parts().is_ok_and(|parts| parts.hold(&found))
             }
             Answer::Result(found) => covers(&self.0, found),
             Answer::Log(lines) => contains(&self.0, lines),
             Answer::Wrong(_) => false,
         }
+    }
+
+    /// Whether what is no decision is to fail.
+    pub fn is_failure(&self) -> bool {
+        self.parts().is_ok_and(|parts| parts.verdict.is_some_and(|verdict| verdict == "error") || parts.reason.is_some())
     }
 
     /// A recorded decision.

@@ -9,7 +9,7 @@ use crate::{
     answer::Answer,
     project::Project,
     session::Session,
-    step::{self, What},
+    step::{self, Step, What},
     test::runtime,
 };
 use anyhow::{Context, Result, bail};
@@ -50,30 +50,40 @@ pub fn run(project: &Project, set: &[String], files: &[PathBuf], time: Duration)
 
 enum Call {
     Judge(Box<AuthzRequest>),
-    Other(What),
+    Other(Box<What>),
 }
 
-/// The calls of these files. What asks nothing of the plugin is done before.
+/// The calls of these files. What asks nothing of the plugin is done before, and what is to fail is left out.
 async fn steps(session: &mut Session, files: &[PathBuf], time: Duration) -> Result<Measured> {
     let mut calls = Vec::new();
     for line in step::read_all(files)? {
-        match line.step.what {
+        let Step { what, expect, .. } = line.step;
+        match what {
             What::Request(request) => calls.push(Call::Judge(Box::new((*request).into()))),
-            call if call.asks() => calls.push(Call::Other(call)),
-            other => drop(session.step(other).await),
+            _ if expect.is_some_and(|expect| expect.is_failure()) => {}
+            call if call.asks() => calls.push(Call::Other(Box::new(call))),
+            other => {
+                if let Answer::Error(e) = session.step(other).await {
+                    bail!("{}: {e}", line.place);
+                }
+            }
         }
     }
     if calls.is_empty() {
         bail!("there are no calls in {files:?}");
     }
-    let unit = if calls.iter().all(|call| matches!(call, Call::Judge(_) | Call::Other(What::Filter(_)))) { "decisions" } else { "calls" };
+    let decides = |call: &Call| match call {
+        Call::Judge(_) => true,
+        Call::Other(other) => matches!(**other, What::Filter(_)),
+    };
+    let unit = if calls.iter().all(decides) { "decisions" } else { "calls" };
     let mut next = calls.iter().cycle();
     Ok(measure(unit, 0, time, async |_| match next.next() {
         Some(Call::Judge(request)) => match session.judge(request).await.map_err(|e| e.to_string())? {
             error if error.verdict == "error" => Err(error.reason),
             _ => Ok(()),
         },
-        Some(Call::Other(call)) => match session.step(call.clone()).await {
+        Some(Call::Other(call)) => match session.step((**call).clone()).await {
             Answer::Error(e) => Err(e),
             _ => Ok(()),
         },
