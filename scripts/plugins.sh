@@ -4,7 +4,8 @@
 #   scripts/plugins.sh build [NAME …]     into target/plugins/NAME/{config.json,rootfs/}, as `docker plugin create NAME DIR` wants it;
 #                                         the same is in plugins/NAME/dist
 #   scripts/plugins.sh test               lint and run their tests, which need no engine
-#   scripts/plugins.sh hello [LANG …]     what `wharf-plugin new` makes, in every language: built, tested in the plugin host, and packed
+#   scripts/plugins.sh hello [LANG …]     what `wharf-plugin new` makes, of every kind and in every language: built, tested in the plugin
+#                                         host, measured, and packed
 #
 # A directory of plugins/ or plugin-sdk/examples/ with a config.json is one.
 set -euo pipefail
@@ -58,24 +59,33 @@ build() {
 
 # Programs of `make setup` first; the plugins stand side by side, with the packages of node above them.
 hello() {
-    local place=$CARGO_TARGET_DIR/hello language
-    export PATH=$TARGET/debug:$PWD/tests/.cache/guest-python/bin:$PATH WHARF_SDK=$PWD/plugin-sdk CARGO_TARGET_DIR=$CARGO_TARGET_DIR/new
+    local place=$CARGO_TARGET_DIR/hello language kinds kind
     rm -rf "$place"
     mkdir -p "$place"
     ln -s "$PWD/tests/.cache/guest-node/node_modules" "$place/node_modules"
+    (build example-several)
+    export PATH=$TARGET/debug:$PWD/tests/.cache/guest-python/bin:$PATH WHARF_SDK=$PWD/plugin-sdk CARGO_TARGET_DIR=$CARGO_TARGET_DIR/new
+    # A component of several kinds has no template; its cases are run as those of the others.
+    cp -R "$OUT/example-several" "$place/"
+    wharf-plugin test --dir "$place/example-several" plugin-sdk/examples/example-several/tests/cases.jsonl
     for language in "$@"; do
-        wharf-plugin new --kind authz --lang "$language" "$place/hello-$language"
-        (
-            cd "$place/hello-$language"
-            wharf-plugin build
-            wharf-plugin test
-            wharf-plugin pack
-            if [ "$language" = rust ]; then
-                cargo fmt --check
-                cargo clippy -q --all-targets -- -D warnings
-                cargo test -q
-            fi
-        )
+        kinds=authz
+        if [ "$language" = rust ]; then kinds="authz logging log-transform volume metrics ipam"; fi
+        for kind in $kinds; do
+            wharf-plugin new --kind "$kind" --lang "$language" "$place/hello-$kind-$language"
+            (
+                cd "$place/hello-$kind-$language"
+                wharf-plugin build
+                wharf-plugin test
+                wharf-plugin bench --seconds 1
+                wharf-plugin pack
+                if [ "$language" = rust ]; then
+                    cargo fmt --check
+                    cargo clippy -q --all-targets -- -D warnings
+                    cargo test -q
+                fi
+            )
+        done
     done
 }
 

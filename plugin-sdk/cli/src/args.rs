@@ -19,8 +19,8 @@ fn command() -> Command {
         .subcommand(
             Command::new("new")
                 .about("Makes the repository of a new plugin, with a test that passes")
-                .arg(Arg::new("kind").long("kind").required(true).help("What the plugin does; so far only: authz"))
-                .arg(Arg::new("lang").long("lang").default_value("rust").help("rust, python, javascript or c"))
+                .arg(Arg::new("kind").long("kind").required(true).help("What the plugin does: authz, logging, log-transform, volume, metrics or ipam"))
+                .arg(Arg::new("lang").long("lang").default_value("rust").help("rust; for authz also python, javascript or c"))
                 .arg(
                     Arg::new("sdk")
                         .long("sdk")
@@ -43,7 +43,7 @@ fn command() -> Command {
         )
         .subcommand(
             Command::new("bench")
-                .about("Measures decisions in the engine's plugin host: percentiles of their time")
+                .about("Measures calls in the engine's plugin host: percentiles of their time")
                 .arg(dir())
                 .arg(set())
                 .arg(
@@ -53,7 +53,7 @@ fn command() -> Command {
                         .value_parser(value_parser!(u64).range(1..=3600))
                         .help("How long it measures"),
                 )
-                .arg(cases("Case files whose requests are used, in turn; default: tests/*.jsonl")),
+                .arg(cases("Case files whose calls are used, in turn; default: a load for each kind, and for authz the first of tests/*.jsonl")),
         )
         .subcommand(
             Command::new("record")
@@ -114,7 +114,7 @@ fn with_project(name: &str, of: &ArgMatches, project: &Project) -> Result<ExitCo
         "build" => build::run(project)?,
         "pack" => pack::run(project)?,
         "test" => return test::run(project, &settings(), cases()),
-        "bench" => bench::run(project, &settings(), cases(), Duration::from_secs(of.get_one("seconds").copied().unwrap_or(3)))?,
+        "bench" => bench::run(project, &settings(), &cases(), Duration::from_secs(of.get_one("seconds").copied().unwrap_or(3)))?,
         "replay" => return replay::run(project, &settings(), &cases()),
         _ => host::run(project, &settings())?,
     }

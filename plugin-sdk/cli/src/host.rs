@@ -1,11 +1,6 @@
 //! `wharf-plugin host`: the plugin host for test libraries of any language.
 
-use crate::{
-    project::Project,
-    session::Session,
-    step::{self, Answer},
-    test::runtime,
-};
+use crate::{answer::Answer, project::Project, session::Session, step, test::runtime};
 use anyhow::Result;
 use std::io::{BufRead, Write, stdin, stdout};
 
@@ -15,8 +10,8 @@ pub fn run(project: &Project, set: &[String]) -> Result<()> {
         let mut session = Session::new(project, set).await?;
         for line in stdin().lock().lines() {
             let answer = match step::parse(&line?) {
-                Ok(step) => session.step(step).await.unwrap_or_else(|e| Answer::Error(format!("{e:#}"))),
-                Err(e) => Answer::Error(format!("{e:#}")),
+                Ok(step) => session.step(step.what).await,
+                Err(e) => Answer::Wrong(format!("{e:#}")),
             };
             let mut out = stdout().lock();
             serde_json::to_writer(&mut out, &answer)?;

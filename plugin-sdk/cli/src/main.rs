@@ -4,9 +4,11 @@
 //! which are the lines of case files (`test`), of recordings (`record`, `replay`) and of the protocol of test libraries (`host`).
 //! Start reading in [`args`].
 
+mod answer;
 mod args;
 mod bench;
 mod build;
+mod call;
 mod host;
 mod new;
 mod pack;

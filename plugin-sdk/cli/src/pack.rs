@@ -6,13 +6,16 @@ use std::{
     fs::{self, File},
     path::Path,
 };
-use wharf_engine::plugins::COMPONENT;
-use wharf_plugin_host::wasm::{Description, Kind};
+use wharf_engine::plugins::{
+    COMPONENT,
+    privileges::{capability, interface, word},
+};
+use wharf_plugin_host::wasm::{Clock, Description};
 
 /// Makes `dist/` and `dist.tar`, when everything fits.
 pub fn run(project: &Project) -> Result<()> {
     let component = project.component()?;
-    let (host, _dir) = session::host(project)?;
+    let (host, _dir) = session::host(project, Clock::System)?;
     let description = runtime()?.block_on(host.describe(component.clone()))?;
     check(project, &description)?;
 
@@ -52,18 +55,7 @@ fn archive(dir: &Path, to: &Path) -> Result<()> {
 }
 
 fn kinds(description: &Description) -> String {
-    description.kinds.iter().map(|kind| format!("{kind:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
-}
-
-/// The interface types that `config.json` has to declare for a kind.
-fn interface(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Authz => "docker.authz/1.0",
-        Kind::Logging | Kind::LogTransform => "docker.logdriver/1.0",
-        Kind::Volume => "docker.volumedriver/1.0",
-        Kind::Metrics => "docker.metricscollector/1.0",
-        Kind::Ipam => "docker.ipamdriver/1.0",
-    }
+    description.kinds.iter().map(|kind| word(*kind)).collect::<Vec<_>>().join(", ")
 }
 
 /// Everything that would keep an engine from taking or enabling it, at once.
@@ -79,10 +71,9 @@ fn check(project: &Project, description: &Description) -> Result<()> {
     if config.interface.protocol_scheme != COMPONENT {
         wrong.push(format!("config.json needs \"Interface\": {{\"ProtocolScheme\": \"{COMPONENT}\"}}"));
     }
-    for kind in description.kinds.iter().map(|kind| interface(*kind)) {
-        let (name, _) = kind.split_once('/').unwrap_or((kind, ""));
-        if !config.interface.types.iter().any(|t| t.split('/').next() == Some(name)) {
-            wrong.push(format!("config.json needs \"{kind}\" in Interface.Types, since the component exports that"));
+    for name in description.kinds.iter().map(|kind| interface(*kind)) {
+        if !config.interface.types.iter().any(|t| capability(t) == Some(name)) {
+            wrong.push(format!("config.json needs \"docker.{name}/1.0\" in Interface.Types, since the component exports that"));
         }
     }
     for import in description.imports.iter().filter(|i| !i.starts_with("wharf:host/")) {

@@ -1,9 +1,10 @@
 //! `wharf-plugin replay`
 
 use crate::{
+    answer::{Answer, Expect},
     project::Project,
     session::Session,
-    step::{self, Answer},
+    step::{self, What},
     test::runtime,
 };
 use anyhow::Result;
@@ -15,15 +16,17 @@ pub fn run(project: &Project, set: &[String], files: &[PathBuf]) -> Result<ExitC
     runtime()?.block_on(async {
         let mut session = Session::new(project, set).await?;
         for line in step::read_all(files)? {
-            let (request, was) = (line.step.request.clone(), line.step.expect.as_ref().and_then(step::Expect::decided));
-            let (Some(request), Some(was)) = (request, was) else {
-                if let Answer::Error(e) = session.step(line.step).await? {
-                    anyhow::bail!("{}: {e}", line.place);
+            let (request, was) = match (line.step.what, line.step.expect.as_ref().and_then(Expect::decided)) {
+                (What::Request(request), Some(was)) => (request, was),
+                (other, _) => {
+                    if let Answer::Error(e) = session.step(other).await {
+                        anyhow::bail!("{}: {e}", line.place);
+                    }
+                    continue;
                 }
-                continue;
             };
             asked += 1;
-            let request = request.into();
+            let request = (*request).into();
             let now = session.judge(&request).await?;
             if !now.same_effect(&was) {
                 other += 1;

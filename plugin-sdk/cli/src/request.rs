@@ -1,8 +1,8 @@
 //! Requests and decisions as JSON: the form in which the engine writes them into its log, with everything that is left out empty.
 
+use crate::call::Pairs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
 use wharf_spi::authz::{Action, AuthzRequest, Bind, Caller, Decision, Exposure, Object, ObjectKind, PeerCert, PeerCred, RawView, Verdict};
 use wharf_types::Result;
 
@@ -63,24 +63,11 @@ pub struct Target {
     #[serde(default)]
     name: String,
     #[serde(default)]
-    labels: Labels,
+    labels: Pairs,
     #[serde(default)]
     image: String,
     #[serde(default)]
     container: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum Labels {
-    Pairs(Vec<(String, String)>),
-    Map(BTreeMap<String, String>),
-}
-
-impl Default for Labels {
-    fn default() -> Self {
-        Self::Pairs(Vec::new())
-    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -146,11 +133,7 @@ impl From<Asker> for Caller {
 
 impl From<Target> for Object {
     fn from(t: Target) -> Self {
-        let labels = match t.labels {
-            Labels::Pairs(pairs) => pairs,
-            Labels::Map(map) => map.into_iter().collect(),
-        };
-        Self { kind: t.kind, named: t.named, id: t.id, name: t.name, labels, image: t.image, container: t.container }
+        Self { kind: t.kind, named: t.named, id: t.id, name: t.name, labels: t.labels.into(), image: t.image, container: t.container }
     }
 }
 

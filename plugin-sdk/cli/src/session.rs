@@ -1,81 +1,109 @@
 //! A plugin that runs in the engine's plugin host, with a directory for its files.
 
 use crate::{
+    answer::Answer,
+    call::{self, Keys, ipam::Given, logging, logging::Sinks, metrics, volume},
     project::Project,
     request::Decided,
-    step::{Answer, Bounds, Step},
+    step::{Authz, Bounds, Move, What},
 };
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use wharf_api_types::plugin::PluginSettings;
-use wharf_engine::plugins::settings;
-use wharf_plugin_host::wasm::{Description, Grants, Kind, Limits, Package, Plugin, Settings, WasmHost};
-use wharf_spi::authz::{Authorizer, AuthzRequest, Caller, Object};
+use wharf_engine::plugins::{privileges::word, settings};
+use wharf_plugin_host::wasm::{Clock, Description, Grants, Kind, Limits, ManualClock, Number, Package, Plugin, Series, Settings, WasmHost};
+use wharf_spi::authz::{Authorizer, AuthzRequest, Caller, Interests, Object};
+
+/// When the clock of a session begins.
+const BEGIN: &str = "2026-01-01T00:00:00Z";
 
 /// A plugin and everything around it.
 pub struct Session {
     project: Project,
     host: WasmHost,
+    clock: ManualClock,
     dir: TempDir,
     wasm: Vec<u8>,
+    /// What it exports.
+    pub kinds: Vec<Kind>,
     own: PluginSettings,
     limits: Limits,
     plugin: Option<Plugin>,
+    sinks: Sinks,
+    given: Given,
+    keys: Keys,
 }
 
 impl Session {
     /// Compiles the component. It starts with the first step that needs it, so that settings and files can be there before.
     pub async fn new(project: &Project, set: &[String]) -> Result<Self> {
-        let (host, dir) = host(project)?;
+        let clock = ManualClock::new(BEGIN.parse()?);
+        let (host, dir) = host(project, Clock::Manual(clock.clone()))?;
         let wasm = project.component()?;
         let description = host.describe(wasm.clone()).await?;
         forget_others(project, &description);
-        if description.kinds != [Kind::Authz] {
-            bail!("{}: so far only plugins of the kind authz can be run; this one is {:?}", project.name, description.kinds);
-        }
         let own = settings::apply(&project.config, &settings::initial(&project.config), set)?;
         let limits = Limits { memory: project.config.wharf.memory, ..Limits::default() };
-        Ok(Self { project: project.clone(), host, dir, wasm, own, limits, plugin: None })
+        let (sinks, given, keys) = (Sinks::default(), Given::default(), Keys::default());
+        let kinds = description.kinds;
+        Ok(Self { project: project.clone(), host, clock, dir, wasm, kinds, own, limits, plugin: None, sinks, given, keys })
     }
 
     /// Does what a step says. What the plugin gets wrong is an answer.
-    pub async fn step(&mut self, step: Step) -> Result<Answer> {
-        if let Some(request) = step.request {
-            let request = request.into();
-            return Ok(match self.authorizer().await {
-                Ok(authorizer) => Answer::Decision(authorizer.judge(&request).await.into()),
-                Err(e) => Answer::Error(e.to_string()),
-            });
-        }
-        if let Some(filter) = step.filter {
-            let (caller, objects) = (Caller::from(filter.caller), filter.objects.into_iter().map(Object::from).collect::<Vec<_>>());
-            return Ok(match self.authorizer().await {
-                Ok(authorizer) => authorizer.filter(&caller, &objects).await.map_or_else(|e| Answer::Error(e.to_string()), Answer::Seen),
-                Err(e) => Answer::Error(e.to_string()),
-            });
-        }
-        if step.log.is_some() {
-            return Ok(Answer::Log(self.log()));
-        }
-        let outcome = if let Some(settings) = step.settings {
-            self.set(&settings).await
-        } else if let Some(files) = step.files {
-            self.write(&files).await
-        } else {
-            self.limit(step.limits.unwrap_or_default());
-            self.restart().await
-        };
-        Ok(outcome.map_or_else(|e| Answer::Error(e.to_string()), |()| Answer::Done(true)))
+    pub async fn step(&mut self, what: What) -> Answer {
+        self.answer(what).await.unwrap_or_else(|e| Answer::Error(e.to_string()))
     }
 
-    /// Who judges; the plugin is started when it does not run.
+    async fn answer(&mut self, what: What) -> Result<Answer> {
+        let now = self.clock.now();
+        let result = match what {
+            What::Request(request) => return Ok(Answer::Decision(self.judge(&(*request).into()).await?)),
+            What::Filter(filter) => {
+                let (caller, objects) = (Caller::from(filter.caller), filter.objects.into_iter().map(Object::from).collect::<Vec<_>>());
+                json!(self.authorizer().await?.filter(&caller, &objects).await?)
+            }
+            What::Authz(Authz::Interests) => {
+                let Interests { input, filter } = self.authorizer().await?.interests();
+                json!({"input": input, "filter": filter})
+            }
+            What::Logging(call) => {
+                let driver = self.face(Kind::Logging, Plugin::log_driver).await?;
+                self.sinks.call(&*driver, call, now).await?
+            }
+            What::Transform(call) => logging::transform(&*self.face(Kind::LogTransform, Plugin::log_transform).await?, call, now).await?,
+            What::Volume(call) => {
+                let driver = self.face(Kind::Volume, Plugin::volume_driver).await?;
+                volume::call(&*driver, call, &mut self.keys).await?
+            }
+            What::Metrics(call) => metrics::call(&*self.face(Kind::Metrics, Plugin::metrics_sink).await?, call, now).await?,
+            What::Ipam(call) => {
+                let driver = self.face(Kind::Ipam, Plugin::ipam_driver).await?;
+                self.given.call(&*driver, call, &mut self.keys).await?
+            }
+            What::Log(_) => return Ok(Answer::Log(self.log())),
+            What::Numbers(_) => self.numbers(),
+            host => {
+                match host {
+                    What::Settings(settings) => self.set(&settings).await?,
+                    What::Files(files) => self.write(&files).await?,
+                    What::Clock(how) => self.go(how).await?,
+                    What::Limits(bounds) => {
+                        self.limit(bounds);
+                        self.restart().await?;
+                    }
+                    _ => self.restart().await?,
+                }
+                call::done()
+            }
+        };
+        Ok(Answer::Result(result))
+    }
+
+    /// Who judges.
     pub async fn authorizer(&mut self) -> Result<Arc<dyn Authorizer>> {
-        if self.plugin.is_none() {
-            self.restart().await?;
-        }
-        self.plugin.as_ref().and_then(Plugin::authorizer).context("it does not run")
+        self.face(Kind::Authz, Plugin::authorizer).await
     }
 
     /// A decision.
@@ -83,13 +111,60 @@ impl Session {
         Ok(self.authorizer().await?.judge(request).await.into())
     }
 
+    /// What the plugin is as one of this kind; it is started when it does not run.
+    pub async fn face<T: ?Sized>(&mut self, kind: Kind, of: fn(&Plugin) -> Option<Arc<T>>) -> Result<Arc<T>> {
+        if self.plugin.is_none() {
+            self.restart().await?;
+        }
+        self.plugin.as_ref().and_then(of).with_context(|| {
+            let kinds: Vec<&str> = self.kinds.iter().map(|kind| word(*kind)).collect();
+            format!("{} is no plugin of the kind {}: it is of {}", self.project.name, word(kind), kinds.join(", "))
+        })
+    }
+
     /// What it wrote to its log.
     pub fn log(&self) -> Vec<String> {
         self.plugin.as_ref().map(Plugin::log).unwrap_or_default()
     }
 
-    /// All of its instances are dropped and made anew. What it stored stays.
+    /// As on the engine's `/metrics`, without the beginnings of the names.
+    fn numbers(&self) -> Value {
+        let (all, _) = self.plugin.as_ref().map(Plugin::series).unwrap_or_default();
+        let one = |Series { name, labels, number }: Series| {
+            let labels: Vec<String> = labels.iter().map(|(label, text)| format!("{label}={text:?}")).collect();
+            let name = if labels.is_empty() { name } else { format!("{name}{{{}}}", labels.join(",")) };
+            let value = match number {
+                Number::Counter(value) | Number::Gauge(value) => json!(value),
+                Number::Histogram(_, sum, count) => json!({"sum": sum, "count": count}),
+            };
+            (name, value)
+        };
+        all.into_iter().map(one).collect::<Map<_, _>>().into()
+    }
+
+    /// Time passes for a plugin that runs; when there is none yet, it starts before that.
+    async fn go(&mut self, how: Move) -> Result<()> {
+        let time = match how {
+            Move::Advance(time) => {
+                if self.plugin.is_none() {
+                    self.restart().await?;
+                }
+                time
+            }
+            Move::Set(now) => {
+                self.clock.set(now);
+                Duration::ZERO
+            }
+        };
+        match &self.plugin {
+            Some(plugin) => Ok(plugin.pass(time).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// All of its instances are dropped and made anew. What it stored stays, and timers that are due go off.
     async fn restart(&mut self) -> Result<()> {
+        self.sinks.detach();
         if let Some(plugin) = self.plugin.take() {
             plugin.stop().await;
         }
@@ -104,7 +179,9 @@ impl Session {
                 .collect::<Result<Grants, _>>()?,
             limits: self.limits,
         };
-        self.plugin = Some(self.host.load(package).await?);
+        let plugin = self.host.load(package).await?;
+        plugin.pass(Duration::ZERO).await?;
+        self.plugin = Some(plugin);
         Ok(())
     }
 
@@ -132,9 +209,10 @@ impl Session {
             }
             let path = self.dir.path().join("files").join(name);
             match text {
-                Some(text) => fs::write(&path, text).with_context(|| path.display().to_string())?,
-                None => fs::remove_file(&path).with_context(|| path.display().to_string())?,
+                Some(text) => fs::write(&path, text),
+                None => fs::remove_file(&path),
             }
+            .map_err(|e| anyhow!("{name}: {e}"))?;
         }
         match &self.plugin {
             Some(plugin) => Ok(plugin.reload(self.settings()?).await?),
@@ -151,10 +229,10 @@ impl Session {
 }
 
 /// The engine's plugin host, and a directory that goes with it. Compiled code is kept in the plugin's `build`.
-pub fn host(project: &Project) -> Result<(WasmHost, TempDir)> {
+pub fn host(project: &Project, clock: Clock) -> Result<(WasmHost, TempDir)> {
     let dir = tempfile::tempdir().context("make a directory for the plugin's files")?;
     fs::create_dir(dir.path().join("files"))?;
-    let host = WasmHost::new(Settings::new(code(project), dir.path().join("state")))?;
+    let host = WasmHost::new(Settings { clock, ..Settings::new(code(project), dir.path().join("state")) })?;
     Ok((host, dir))
 }
 

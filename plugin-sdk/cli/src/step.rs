@@ -1,37 +1,103 @@
 //! One line of a case file, of a recording, or of the protocol of `wharf-plugin host`.
 
-use crate::request::{Asker, Decided, Request, Target};
+use crate::{
+    answer::Expect,
+    call::{
+        ipam::Ipam,
+        logging::{Logging, Transform},
+        metrics::Metrics,
+        volume::Volume,
+    },
+    request::{Asker, Request, Target},
+};
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
+use wharf_types::{GoDuration, Timestamp};
 
-/// What to do, and what should come of it. Exactly one of the fields before `expect` is there.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+/// What to do, and what should come of it.
+#[derive(Clone, Debug)]
 pub struct Step {
     /// For messages.
     pub name: Option<String>,
-    /// Is judged.
-    pub request: Option<Request>,
-    /// Which objects a caller may see.
-    pub filter: Option<Filter>,
-    /// Settings by their names, as of `docker plugin set`; the plugin starts anew with them.
-    pub settings: Option<BTreeMap<String, Value>>,
-    /// Files by their names, put into the directory `${DIR}`; nothing instead of a text removes one. The plugin reads them again.
-    pub files: Option<BTreeMap<String, Option<String>>>,
-    /// Limits; the plugin starts anew with them.
-    pub limits: Option<Bounds>,
-    /// All instances are dropped, and the plugin starts anew, as after a crash of the engine.
-    pub restart: Option<bool>,
-    /// Shows the plugin's log.
-    pub log: Option<bool>,
-    /// For requests, filters, and what may fail.
+    /// The key beside the two others.
+    pub what: What,
+    /// What is not there must not fail.
     pub expect: Option<Expect>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// Is judged.
+    Request(Box<Request>),
+    /// Which objects a caller may see.
+    Filter(Filter),
+    /// Another function of an authorization plugin.
+    Authz(Authz),
+    /// A function of a log driver.
+    Logging(Logging),
+    /// A function of a transformation of logs.
+    Transform(Transform),
+    /// A function of a volume driver.
+    Volume(Volume),
+    /// A function of a metrics sink.
+    Metrics(Metrics),
+    /// A function of an IPAM driver.
+    Ipam(Ipam),
+    /// Settings by their names, as of `docker plugin set`; the plugin starts anew with them.
+    Settings(BTreeMap<String, Value>),
+    /// Files by their names, put into the directory `${DIR}`; nothing instead of a text removes one. The plugin reads them again.
+    Files(BTreeMap<String, Option<String>>),
+    /// Limits; the plugin starts anew with them.
+    Limits(Bounds),
+    /// Moves the clock that the plugin sees.
+    Clock(Move),
+    /// All instances are dropped, and the plugin starts anew, as after a crash of the engine.
+    Restart(Yes),
+    /// Shows the plugin's log.
+    Log(Yes),
+    /// Shows the numbers that the plugin reports of itself.
+    Numbers(Yes),
+}
+
+impl What {
+    /// Whether it is a call of a function that the plugin exports.
+    pub fn asks(&self) -> bool {
+        match self {
+            Self::Request(_)
+            | Self::Filter(_)
+            | Self::Authz(_)
+            | Self::Logging(_)
+            | Self::Transform(_)
+            | Self::Volume(_)
+            | Self::Metrics(_)
+            | Self::Ipam(_) => true,
+            Self::Settings(_) | Self::Files(_) | Self::Limits(_) | Self::Clock(_) | Self::Restart(_) | Self::Log(_) | Self::Numbers(_) => {
+                false
+            }
+        }
+    }
+}
+
+/// What stands beside a key that says everything: `true`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "bool")]
+pub struct Yes;
+
+impl TryFrom<bool> for Yes {
+    type Error = &'static str;
+
+    fn try_from(yes: bool) -> Result<Self, Self::Error> {
+        if yes { Ok(Self) } else { Err("only true can stand here") }
+    }
 }
 
 /// The question about a list.
@@ -45,6 +111,14 @@ pub struct Filter {
     pub objects: Vec<Target>,
 }
 
+/// A function of `wharf:authz/authorizer` that takes nothing.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authz {
+    /// What it wants to be asked.
+    Interests,
+}
+
 /// Limits for a test.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -55,104 +129,21 @@ pub struct Bounds {
     pub memory: Option<u64>,
 }
 
-/// What comes of a step.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Answer {
-    /// Of a request.
-    Decision(Decided),
-    /// Of a filter.
-    Seen(Vec<bool>),
-    /// Of everything else that went well.
-    Done(bool),
-    /// The plugin's log.
-    Log(Vec<String>),
-    /// It failed.
-    Error(String),
+/// How a clock is moved. Timers go off, each at its time.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Move {
+    /// So much time passes.
+    #[serde(deserialize_with = "duration")]
+    Advance(Duration),
+    /// The time of day is another one from now on.
+    Set(Timestamp),
 }
 
-/// What should come of a step.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Expect {
-    /// A verdict, or `done`.
-    Verdict(String),
-    /// Of a filter.
-    Seen(Vec<bool>),
-    /// What is left out may be anything.
-    Parts(Parts),
-}
-
-/// Parts of a decision.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Parts {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    verdict: Option<String>,
-    /// Is part of the reason, or of the message of an error.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hide: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    patches: Option<Vec<Value>>,
-    /// Is part of the rule.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rule: Option<String>,
-}
-
-impl Expect {
-    /// Whether the answer is as it should be.
-    pub fn holds(&self, answer: &Answer) -> bool {
-        match (self, answer) {
-            (Self::Verdict(wanted), Answer::Decision(found)) => *wanted == found.verdict,
-            (Self::Verdict(wanted), Answer::Done(_)) => wanted == "done",
-            (Self::Verdict(wanted), Answer::Error(_)) => wanted == "error",
-            (Self::Seen(wanted), Answer::Seen(found)) => wanted == found,
-            (Self::Parts(parts), Answer::Decision(found)) => parts.hold(found),
-            (Self::Parts(parts), Answer::Error(e)) => {
-                parts.hold(&Decided { verdict: "error".to_owned(), reason: e.clone(), ..Decided::default() })
-            }
-            _ => false,
-        }
-    }
-
-    /// A recorded decision.
-    pub fn decided(&self) -> Option<Decided> {
-        match self {
-            Self::Verdict(verdict) => Some(Decided { verdict: verdict.clone(), ..Decided::default() }),
-            Self::Seen(_) => None,
-            Self::Parts(Parts { verdict, reason, hide, patches, rule }) => Some(Decided {
-                verdict: verdict.clone()?,
-                reason: reason.clone().unwrap_or_default(),
-                hide: hide.unwrap_or_default(),
-                patches: patches.clone().unwrap_or_default(),
-                rule: rule.clone().unwrap_or_default(),
-            }),
-        }
-    }
-}
-
-impl Parts {
-    fn hold(&self, found: &Decided) -> bool {
-        self.verdict.as_ref().is_none_or(|v| *v == found.verdict)
-            && self.reason.as_ref().is_none_or(|r| found.reason.contains(r))
-            && self.hide.is_none_or(|h| h == found.hide)
-            && self.patches.as_ref().is_none_or(|p| *p == found.patches)
-            && self.rule.as_ref().is_none_or(|r| found.rule.contains(r))
-    }
-}
-
-impl std::fmt::Display for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Decision(decided) => decided.fmt(f),
-            Self::Seen(seen) => write!(f, "{seen:?}"),
-            Self::Done(_) => f.write_str("done"),
-            Self::Log(lines) => write!(f, "{} lines", lines.len()),
-            Self::Error(e) => write!(f, "error: {e}"),
-        }
-    }
+fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    let time: GoDuration = text.parse().map_err(D::Error::custom)?;
+    u64::try_from(time.nanos()).map(Duration::from_nanos).map_err(|_| D::Error::custom(format!("{text}: time does not go back")))
 }
 
 /// A step and where it stands.
@@ -166,14 +157,18 @@ pub struct Line {
 
 /// Reads one.
 pub fn parse(line: &str) -> Result<Step> {
-    let step: Step = serde_json::from_str(line)?;
-    let Step { request, filter, settings, files, limits, restart, log, .. } = &step;
-    let there =
-        [request.is_some(), filter.is_some(), settings.is_some(), files.is_some(), limits.is_some(), restart.is_some(), log.is_some()];
-    if there.iter().filter(|t| **t).count() != 1 {
-        bail!("a step has exactly one of request, filter, settings, files, limits, restart, log");
+    let mut fields: Map<String, Value> = serde_json::from_str(line)?;
+    let name = fields.remove("name").map(serde_json::from_value).transpose().context("name")?;
+    let expect = fields.remove("expect").filter(|expect| !expect.is_null()).map(Expect::new);
+    if fields.len() != 1 {
+        let found: Vec<&str> = fields.keys().map(String::as_str).collect();
+        bail!("a step has one key beside name and expect; this one has {}: {}", found.len(), found.join(", "));
     }
-    Ok(step)
+    let what = serde_json::from_value(fields.into())?;
+    if let (What::Request(_), Some(expect)) = (&what, &expect) {
+        expect.parts().context("expect")?;
+    }
+    Ok(Step { name, what, expect })
 }
 
 /// Reads a file of steps; empty lines and those that begin with `//` are nothing.
@@ -205,34 +200,61 @@ pub fn read_all(paths: &[PathBuf]) -> Result<Vec<Line>> {
 mod tests {
     use super::*;
 
-    fn expect(text: &str) -> Expect {
-        serde_json::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn expectations() {
-        let denied =
-            Answer::Decision(Decided { verdict: "deny".into(), reason: "not you".into(), rule: "line 3".into(), ..Decided::default() });
-        for (text, holds) in [
-            (r#""deny""#, true),
-            (r#""allow""#, false),
-            (r#"{"reason":"you"}"#, true),
-            (r#"{"reason":"me"}"#, false),
-            (r#"{"verdict":"deny","rule":"3","hide":false,"patches":[]}"#, true),
-            (r#"{"hide":true}"#, false),
-            ("[true]", false),
-        ] {
-            assert_eq!(expect(text).holds(&denied), holds, "{text}");
-        }
-        assert!(expect(r#"{"reason":"no file"}"#).holds(&Answer::Error("there is no file".into())));
-        assert!(expect("[true,false]").holds(&Answer::Seen(vec![true, false])));
-    }
-
     #[test]
     fn one_thing_in_a_step() {
         assert!(parse(r#"{"name":"x","restart":true}"#).is_ok());
         assert!(parse(r#"{"name":"x"}"#).is_err());
         assert!(parse(r#"{"restart":true,"log":true}"#).is_err());
         assert!(parse(r#"{"request":{"action":"a"},"expects":"allow"}"#).unwrap_err().to_string().contains("expects"));
+        assert!(parse(r#"{"request":{"action":"a"},"expect":{"raeson":"x"}}"#).is_err());
+    }
+
+    /// Every function of every interface that plugins export.
+    #[test]
+    fn every_function_has_a_step() {
+        for (interface, wit, functions) in [
+            ("authorizer", "authz", r#"{"authz":"interests"} {"request":{"action":"a"}} {"filter":{"objects":[]}}"#),
+            (
+                "driver",
+                "logging",
+                r#"{"logging":{"validate":{}}} {"logging":{"open":{}}} {"logging":{"push":{"lines":["a"]}}} {"logging":{"close":"web"}}"#,
+            ),
+            ("transform", "logging", r#"{"transform":{"apply":["a"]}}"#),
+            (
+                "driver",
+                "volume",
+                r#"{"volume":"capabilities"} {"volume":{"validate":{"a":"b"}}} {"volume":{"create":{"name":"v","key":"k"}}} {"volume":{"remove":{"name":"v"}}}
+                   {"volume":{"publish":{"name":"v"}}} {"volume":{"unpublish":{"name":"v"}}} {"volume":{"status":{"name":"v"}}} {"volume":{"reconcile":[]}}"#,
+            ),
+            ("sink", "metrics", r#"{"metrics":"interests"} {"metrics":{"push":{"families":[]}}}"#),
+            (
+                "driver",
+                "ipam",
+                r#"{"ipam":{"open_pool":{"subnet":"10.1.0.0/24"}}} {"ipam":{"close_pool":{"pool":"p"}}} {"ipam":{"allocate":{"pool":"p"}}}
+                   {"ipam":{"release":{"pool":"p","address":"10.1.0.2"}}} {"ipam":{"renew":{"pool":"p","address":"10.1.0.2"}}} {"ipam":{"usage":{"pool":"p"}}}
+                   {"ipam":{"reconcile":[]}}"#,
+            ),
+        ] {
+            let steps: Vec<Value> = serde_json::Deserializer::from_str(functions).into_iter().map(|step| step.unwrap()).collect();
+            steps.iter().for_each(|step| drop(parse(&step.to_string()).unwrap()));
+            let (_, text) = crate::toolchain::WIT.into_iter().find(|(name, _)| *name == wit).unwrap();
+            let (_, body) = text.split_once(&format!("\ninterface {interface} {{")).unwrap();
+            let (body, _) = body.split_once("\n}").unwrap();
+            let found = body.matches(": func(").count() + body.matches("constructor(").count();
+            assert_eq!(found, steps.len(), "{wit}/{interface}");
+        }
+        for wrong in [
+            r#"{"ipam":{"open_pool":{"subnet":"10.1"}}}"#,
+            r#"{"ipam":{"allocate":{"pool":"p","prefered":"10.1.0.2"}}}"#,
+            r#"{"volume":{"create":{}}}"#,
+            r#"{"volume":{"destroy":{"name":"v"}}}"#,
+            r#"{"logging":{"push":{}}}"#,
+            r#"{"restart":false}"#,
+            r#"{"clock":{"advance":"soon"}}"#,
+            r#"{"clock":{"advance":"-1s"}}"#,
+            r#"{"metrics":{"push":{"families":[{"name":"n","series":[{"value":{"sum":1}}]}]}}}"#,
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 }

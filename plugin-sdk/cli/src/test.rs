@@ -1,6 +1,11 @@
 //! `wharf-plugin test`
 
-use crate::{project::Project, session::Session, step};
+use crate::{
+    answer::{Answer, Expect},
+    project::Project,
+    session::Session,
+    step,
+};
 use anyhow::Result;
 use std::{path::PathBuf, process::ExitCode};
 
@@ -15,9 +20,9 @@ pub fn run(project: &Project, set: &[String], mut files: Vec<PathBuf>) -> Result
             let mut session = Session::new(project, set).await?;
             let before = failed;
             for line in step::read(file)? {
-                let expect = line.step.expect.clone();
-                let answer = session.step(line.step).await?;
-                let holds = expect.as_ref().map_or(!matches!(answer, step::Answer::Error(_)), |e| e.holds(&answer));
+                let step::Step { what, expect, .. } = line.step;
+                let answer = session.step(what).await;
+                let holds = expect.as_ref().map_or(!matches!(answer, Answer::Error(_)), |e| e.holds(&answer));
                 if holds {
                     passed += usize::from(expect.is_some());
                 } else {
@@ -35,7 +40,7 @@ pub fn run(project: &Project, set: &[String], mut files: Vec<PathBuf>) -> Result
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn said(expect: Option<&step::Expect>) -> String {
+fn said(expect: Option<&Expect>) -> String {
     expect.and_then(|e| serde_json::to_string(e).ok()).unwrap_or_else(|| "that it works".to_owned())
 }
 

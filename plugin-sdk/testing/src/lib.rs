@@ -12,11 +12,16 @@
 //! assert!(decision.allows(), "{decision:?}");
 //! ```
 //!
-//! A request is JSON in the form of `wharf-plugin test`, with everything that is left out empty. Whatever is not about the plugin
-//! (there is no program, a request that is none) panics: a test has no use for it.
+//! Everything that a plugin is asked is JSON in the form of the steps of `wharf-plugin test`, with all that is left out empty: requests,
+//! and the calls of the other kinds (in [`Plugin::logging`], [`Plugin::transform`], [`Plugin::volume`], [`Plugin::metrics`] and
+//! [`Plugin::ipam`]). Whatever is not about the plugin (there is no program, a step that is none) panics: a test has no use for it.
+//!
+//! Time stands still, from the beginning of 2026 on, until [`Plugin::advance`] lets it pass.
 #![allow(clippy::panic, reason = "for tests")]
 
-use serde::Deserialize;
+mod kinds;
+
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{
     ffi::OsString,
     io::{BufRead, BufReader, Write},
@@ -26,6 +31,7 @@ use std::{
     time::Duration,
 };
 
+pub use kinds::{Line, Outcome};
 pub use serde_json::{Value, json};
 
 /// What was built already, by this process.
@@ -63,10 +69,10 @@ impl Decision {
 #[serde(rename_all = "lowercase")]
 enum Answer {
     Decision(Decision),
-    Seen(Vec<bool>),
-    Done(#[allow(dead_code, reason = "says nothing")] bool),
+    Result(Value),
     Log(Vec<String>),
     Error(String),
+    Wrong(String),
 }
 
 /// A plugin in a host of its own. It ends with this.
@@ -114,11 +120,28 @@ impl Plugin {
     /// # Errors
     /// The plugin's.
     pub fn filter(&mut self, caller: &Value, objects: &Value) -> Result<Vec<bool>, String> {
-        match self.ask(&json!({"filter": {"caller": caller, "objects": objects}})) {
-            Answer::Seen(seen) => Ok(seen),
+        let seen = self.step(&json!({"filter": {"caller": caller, "objects": objects}}))?;
+        Ok(read(seen))
+    }
+
+    /// A step as in a case file: what the plugin answered, or `"done"`. The other functions are short for the usual ones.
+    ///
+    /// # Errors
+    /// The plugin's, or that of the engine about its answer.
+    pub fn step(&mut self, step: &Value) -> Result<Value, String> {
+        match self.ask(step) {
+            Answer::Result(result) => Ok(result),
             Answer::Error(reason) => Err(reason),
             _ => panic!("wharf-plugin answers something else"),
         }
+    }
+
+    /// Lets time pass: what the plugin sees as time moves, and its timers go off, each at its time. Limits of time are not moved.
+    ///
+    /// # Errors
+    /// Of the plugin's start. What it answers to a timer is in its log.
+    pub fn advance(&mut self, time: Duration) -> Result<(), String> {
+        self.tell(&json!({"clock": {"advance": format!("{}ns", time.as_nanos())}}))
     }
 
     /// Settings by their names; the plugin starts anew with them. `${DIR}` in a text is the directory of [`Plugin::file`].
@@ -177,6 +200,11 @@ impl Plugin {
         }
     }
 
+    /// The numbers that it reported of itself (`wharf:host/metrics`) since it was started, by name and labels: `hits{kind="a"}`.
+    pub fn numbers(&mut self) -> Value {
+        self.step(&json!({"numbers": true})).unwrap_or_default()
+    }
+
     /// Runs a case file of the plugin's directory in a host of its own; panics when not all is as expected.
     pub fn cases(&self, file: impl AsRef<Path>) {
         let output = wharf_plugin().arg("test").arg("--dir").arg(&self.dir).arg(self.dir.join(file)).output();
@@ -186,10 +214,7 @@ impl Plugin {
     }
 
     fn tell(&mut self, step: &Value) -> Result<(), String> {
-        match self.ask(step) {
-            Answer::Error(reason) => Err(reason),
-            _ => Ok(()),
-        }
+        self.step(step).map(drop)
     }
 
     fn ask(&mut self, step: &Value) -> Answer {
@@ -197,6 +222,7 @@ impl Plugin {
         let asked = self.input.as_mut().map(|input| writeln!(input, "{step}"));
         let answered = self.output.read_line(&mut line);
         match (asked, answered, serde_json::from_str(&line)) {
+            (Some(Ok(())), Ok(_), Ok(Answer::Wrong(what))) => panic!("{step} is no step: {what}"),
             (Some(Ok(())), Ok(_), Ok(answer)) => answer,
             _ => panic!("wharf-plugin ended: see what it said; asked {step}, answered {line:?}"),
         }
@@ -209,6 +235,11 @@ impl Drop for Plugin {
         drop(self.input.take());
         _ = self.child.wait();
     }
+}
+
+/// An answer as what it is.
+fn read<T: DeserializeOwned>(answer: Value) -> T {
+    serde_json::from_value(answer).unwrap_or_else(|e| panic!("wharf-plugin answers something else: {e}"))
 }
 
 fn wharf_plugin() -> Command {

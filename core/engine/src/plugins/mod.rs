@@ -11,7 +11,7 @@ mod decisions;
 mod exposed;
 mod lifecycle;
 mod placed;
-mod privileges;
+pub mod privileges;
 mod process;
 pub mod settings;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What an instance has of the host: shared by all of a plugin, by those of one generation, and its own.
 
 use super::{
+    clock::Clock,
     egress::Network,
     failure::Failure,
     files::Files,
@@ -38,7 +39,7 @@ pub(super) struct Shared {
     pub series: Registry,
     /// Bytes of memory of all instances.
     pub memory: Arc<AtomicU64>,
-    /// Where the monotonic clock begins.
+    /// Where the monotonic clock of the machine begins.
     pub loaded: Instant,
     /// With permission only, as what follows.
     pub state: Option<Arc<state::Store>>,
@@ -57,6 +58,7 @@ pub(super) struct Around {
     pub turns: Arc<Turns>,
     pub facts: Facts,
     pub ticker: Arc<Ticker>,
+    pub clock: Clock,
 }
 
 impl Shared {

@@ -53,6 +53,7 @@ impl WasmHost {
             turns: Arc::new(Turns::new()),
             facts: Arc::clone(&settings.facts),
             ticker: Arc::new(Ticker::start(&engine)?),
+            clock: settings.clock.clone(),
         };
         let cache = Cache::open(&settings.cache, &engine)?;
         Ok(Self(Arc::new(Inner { engine, cache, settings, around, compiling: tokio::sync::Mutex::default() })))

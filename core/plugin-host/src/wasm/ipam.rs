@@ -2,6 +2,7 @@
 
 use super::{
     bindings::ipam_driver as wit,
+    context::Cx,
     pool::{Pool, ask, export},
 };
 use async_trait::async_trait;
@@ -39,8 +40,8 @@ impl IpamDriver for Pool<Ipam> {
 
     async fn allocate(&self, key: &str, pool: &AddressPool, owner: &LeaseOwner, preferred: Option<IpAddr>) -> Result<Lease> {
         let wanted = preferred.map(|address| address.to_string());
-        ask!(self, IpamAllocate, call_allocate(key, &pool.id, &owner_of(owner), wanted.as_deref()), |lease, _| {
-            let lease = lease_from(lease, &pool.id, owner)?;
+        ask!(self, IpamAllocate, call_allocate(key, &pool.id, &owner_of(owner), wanted.as_deref()), |lease, cx| {
+            let lease = lease_from(lease, &pool.id, owner, cx)?;
             match preferred {
                 _ if !pool.subnet.contains(&lease.address) => Err(format!("{} is no address of {}", lease.address, pool.subnet)),
                 Some(preferred) if preferred != lease.address => Err(format!("it gave {} instead of {preferred}", lease.address)),
@@ -54,8 +55,8 @@ impl IpamDriver for Pool<Ipam> {
     }
 
     async fn renew(&self, lease: &Lease) -> Result<Lease> {
-        ask!(self, IpamRenew, call_renew(&lease_of(lease)), |new, _| {
-            let new = lease_from(new, &lease.pool, &lease.owner)?;
+        ask!(self, IpamRenew, call_renew(&lease_of(lease)), |new, cx| {
+            let new = lease_from(new, &lease.pool, &lease.owner, cx)?;
             if new.address == lease.address { Ok(new) } else { Err(format!("it renewed {} as {}", lease.address, new.address)) }
         })
     }
@@ -95,7 +96,7 @@ fn address_pool(pool: wit::Pool, request: &PoolRequest) -> Result<AddressPool, S
     Ok(AddressPool { id, subnet: net, gateway })
 }
 
-fn lease_from(lease: wit::Lease, pool: &str, owner: &LeaseOwner) -> Result<Lease, String> {
+fn lease_from(lease: wit::Lease, pool: &str, owner: &LeaseOwner, cx: &Cx) -> Result<Lease, String> {
     if lease.pool != pool {
         return Err(format!("it was asked about pool {pool:?} and answered about {:?}", lease.pool));
     }
@@ -107,7 +108,7 @@ fn lease_from(lease: wit::Lease, pool: &str, owner: &LeaseOwner) -> Result<Lease
     let expires = match lease.expires {
         None => None,
         Some(nanos) => match i64::try_from(nanos) {
-            Ok(nanos) if nanos > Timestamp::now().nanos() => Some(Timestamp::from_nanos(nanos)),
+            Ok(nanos) if nanos > cx.shared.around.clock.now().nanos() => Some(Timestamp::from_nanos(nanos)),
             _ => return Err(format!("the lease of {address} ends at {nanos} ns, which is not to come")),
         },
     };

@@ -13,6 +13,7 @@
 mod authz;
 mod bindings;
 mod cache;
+mod clock;
 mod compile;
 mod context;
 mod describe;
@@ -54,6 +55,7 @@ mod volume;
 mod tests;
 
 pub(crate) use cache::retain;
+pub use clock::{Clock, ManualClock};
 pub use compile::{CompileLimits, Compiler, compile_component};
 pub use describe::Description;
 pub use engine::WasmHost;

@@ -1,6 +1,6 @@
 //! What is loaded, and with which settings.
 
-use super::{compile::Compiler, grant::Grants, policy::Limits};
+use super::{clock::Clock, compile::Compiler, grant::Grants, policy::Limits};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
 use std::{
@@ -25,13 +25,15 @@ pub struct Settings {
     pub networks: Vec<IpNet>,
     /// What plugins may look at, once it is there.
     pub facts: Facts,
+    /// Whose time plugins see.
+    pub clock: Clock,
 }
 
 /// Set when the engine has come so far. Until then there are no objects and no events.
 pub type Facts = Arc<OnceLock<Arc<dyn EngineFacts>>>;
 
 impl Settings {
-    /// Without secrets, networks and facts; components are compiled in this process.
+    /// Without secrets, networks and facts, and with the machine's clock; components are compiled in this process.
     pub fn new(cache: impl Into<PathBuf>, state: impl Into<PathBuf>) -> Self {
         Self {
             cache: cache.into(),
@@ -40,6 +42,7 @@ impl Settings {
             compiler: Compiler::Here,
             networks: Vec::new(),
             facts: Facts::default(),
+            clock: Clock::default(),
         }
     }
 }

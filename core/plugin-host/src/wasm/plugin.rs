@@ -1,6 +1,7 @@
 //! A loaded plugin.
 
 use super::{
+    clock::Clock,
     context::{Around, Generation, Shared},
     describe::Description,
     faces::Faces,
@@ -11,11 +12,12 @@ use super::{
     keeper,
     package::{Package, Schema},
     permission,
+    timers::Timers,
 };
 use serde_json::Value;
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::task::AbortHandle;
 use wasmtime::component::Component;
@@ -27,7 +29,7 @@ use wharf_spi::{
     plugin::{Calls, Health, HealthWatch, Series},
     volume::VolumeDriver,
 };
-use wharf_types::{Error, Result, error::Context};
+use wharf_types::{Error, Result, Timestamp, error::Context};
 
 /// A loaded plugin. It ends with its last handle, or by [`Plugin::stop`].
 #[derive(Clone)]
@@ -66,8 +68,8 @@ impl Plugin {
         let faces = Faces::new(&template, &description, &package, &shared, &Arc::new(generation)).await.map_err(named)?;
         let settings = tokio::sync::Mutex::new(package.settings);
         let inner = Arc::new(Inner { shared, faces, schema, grants: package.grants, settings, watched, keeper: Mutex::default() });
-        let keeper =
-            tokio::spawn(keeper::keep(Arc::downgrade(&inner), inner.shared.timers.clone(), permission::granted("files", &inner.grants)));
+        let timers = inner.timers().filter(|_| matches!(inner.shared.around.clock, Clock::System)).cloned();
+        let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&inner), timers, permission::granted("files", &inner.grants)));
         *inner.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper.abort_handle());
         Ok(Self(inner))
     }
@@ -146,6 +148,18 @@ impl Plugin {
         self.0.reload(Some(settings)).await
     }
 
+    /// Lets time pass, for tests: timers go off, each at its time.
+    ///
+    /// # Errors
+    /// [`wharf_types::ErrorKind::Conflict`] when the host's clock is the machine's.
+    pub async fn pass(&self, time: Duration) -> Result<()> {
+        match &self.0.shared.around.clock {
+            Clock::Manual(clock) => keeper::pass(&self.0, clock, time).await,
+            Clock::System => return Err(Error::conflict("the clock of the machine goes by itself")),
+        }
+        Ok(())
+    }
+
     /// Ends it: calls that are under way are finished, new ones fail.
     pub async fn stop(&self) {
         self.0.end_keeper();
@@ -154,6 +168,14 @@ impl Plugin {
 }
 
 impl Inner {
+    pub fn timers(&self) -> Option<&Arc<Timers>> {
+        self.shared.timers.as_ref()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.shared.around.clock.now()
+    }
+
     /// With the present settings when none are given.
     async fn reload(&self, settings: Option<Value>) -> Result<()> {
         let named = |e: Error| e.context(format_args!("plugin \"{}\"", self.shared.name));

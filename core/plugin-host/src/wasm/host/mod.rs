@@ -24,7 +24,6 @@ use super::{
 use std::time::Instant;
 use wasmtime::component::{HasSelf, Linker, Resource};
 use wharf_spi::plugin::PluginKind as Kind;
-use wharf_types::Timestamp;
 
 /// Bytes of one call of `random`.
 const RANDOM_MAX: u32 = 64 << 10;
@@ -92,11 +91,11 @@ impl log::Host for Cx {
 
 impl clock::Host for Cx {
     fn now(&mut self) -> u64 {
-        u64::try_from(Timestamp::now().nanos()).unwrap_or(0)
+        u64::try_from(self.shared.around.clock.now().nanos()).unwrap_or(0)
     }
 
     fn monotonic(&mut self) -> u64 {
-        u64::try_from(self.shared.loaded.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(self.shared.around.clock.monotonic(self.shared.loaded).as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn remaining(&mut self) -> u64 {

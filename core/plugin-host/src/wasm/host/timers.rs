@@ -1,12 +1,12 @@
 //! `wharf:host/timers`: see [`crate::wasm::timers`].
 
 use super::{super::bindings::host::timers as wit, Cx, elsewhere};
-use wharf_types::Timestamp;
 
 impl wit::Host for Cx {
     async fn set(&mut self, name: String, delay: u64, period: Option<u64>) -> Result<(), String> {
         let timers = self.shared.timers.clone().ok_or("no permission")?;
-        elsewhere(move || timers.set(&name, delay, period, Timestamp::now())).await
+        let now = self.shared.around.clock.now();
+        elsewhere(move || timers.set(&name, delay, period, now)).await
     }
 
     async fn cancel(&mut self, name: String) {

@@ -1,9 +1,11 @@
 //! What a plugin sees: the request, field by field, and the interfaces of the host.
 
-use super::{Guest, World, guest::ZEROS, package, request};
+use super::{Guest, World, guest::ZEROS, package, request, settings_in};
+use crate::wasm::{Clock, ManualClock, Settings, WasmHost};
 use serde_json::json;
 use std::time::Duration;
 use wharf_spi::authz::{Interests, Object, ObjectKind, Patch, Verdict};
+use wharf_types::Timestamp;
 
 /// Answers `allow`, with the string whose pointer and length are at this place as the rule.
 fn telling(place: &str) -> Guest {
@@ -197,6 +199,42 @@ async fn timers_wake() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("{:?}", plugin.log());
+}
+
+#[tokio::test]
+async fn time_passes_as_a_test_wants_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = ManualClock::new(Timestamp::from_nanos(1_000));
+    let host = WasmHost::new(Settings { clock: Clock::Manual(clock.clone()), ..settings_in(dir.path()) }).unwrap();
+    // A timer that goes off every minute; a decision after 90 seconds.
+    let mut guest = Guest::default()
+        .import("timers", &[("set", "(param i32 i32 i64 i32 i64 i32)")])
+        .import("log", &[("write", "(param i32 i32 i32)")])
+        .import("clock", &[("now", "(result i64)"), ("monotonic", "(result i64)")]);
+    guest.fields.push_str("(data (i32.const 600) \"tick\")");
+    guest.start = format!(
+        "(call $timers-set (i32.const 600) (i32.const 4) (i64.const 60000) (i32.const 1) (i64.const 60000) (i32.const 704)) (if (i32.load8_u (i32.const 704)) (then unreachable)) {ZEROS}"
+    );
+    guest.wake = format!("(call $log-write (i32.const 2) (local.get 0) (local.get 1)) {ZEROS}");
+    guest.judge = format!(
+        "(if (i64.ne (call $clock-now) (i64.add (call $clock-monotonic) (i64.const 1000))) (then unreachable))
+         (if (i64.ne (call $clock-monotonic) (i64.const 90000000000)) (then unreachable)) {ZEROS}"
+    );
+    let plugin = host.load(package(guest.component(), "timers")).await.unwrap();
+    let ticks = || plugin.log().iter().filter(|line| line.ends_with(" warn tick")).count();
+    plugin.pass(Duration::from_secs(59)).await.unwrap();
+    assert_eq!(ticks(), 0);
+    plugin.pass(Duration::from_secs(31)).await.unwrap();
+    assert_eq!(ticks(), 1);
+    plugin.authorizer().unwrap().judge(&request()).await.unwrap();
+    plugin.pass(Duration::from_secs(600)).await.unwrap();
+    assert_eq!(ticks(), 11);
+    // An operator sets the clock: what was to come has passed.
+    clock.set(Timestamp::from_nanos(clock.now().nanos() + 3_600_000_000_000));
+    plugin.pass(Duration::ZERO).await.unwrap();
+    assert_eq!(ticks(), 12);
+    let other = World::new();
+    assert!(other.load(&Guest::default()).await.unwrap().pass(Duration::ZERO).await.is_err());
 }
 
 #[tokio::test]
