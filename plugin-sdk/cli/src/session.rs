@@ -135,7 +135,7 @@ impl Session {
             let name = if labels.is_empty() { name } else { format!("{name}{{{}}}", labels.join(",")) };
             let value = match number {
                 Number::Counter(value) | Number::Gauge(value) => json!(value),
-                Number::Histogram(_, sum, count) => json!({"sum": sum, "count": count}),
+                Number::Histogram(seconds) => json!({"sum": seconds.sum, "count": seconds.count}),
             };
             (name, value)
         };
