@@ -2,13 +2,14 @@
 //!
 //! Texts lie from 1,024 on, answers of the host at 704, the plugin's own answer at 512, and at 64 are zeros, which mean that all is well.
 
+#[path = "../../../../core/plugin-host/benches/authz/component.rs"]
+mod component;
+
 use std::fs;
 use std::path::Path;
 
 use serde_json::json;
 use tempfile::TempDir;
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
 
 /// Imports of `wharf:host`: interface, function, parameters and results.
 const IMPORTS: [(&str, &str, &str); 5] = [
@@ -118,15 +119,7 @@ impl Guest {
               (func (export "wharf:authz/authorizer@0.1.0#filter") (param i32) (result i32) unreachable)
             )"#
         );
-        let mut module = wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
-        let (mut resolve, mut package) = (Resolve::default(), None);
-        for name in ["host", "authz", "logging", "volume", "metrics", "ipam", "plugin"] {
-            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit").join(name).join("0.1.0");
-            package = Some(resolve.push_dir(dir).unwrap().0);
-        }
-        let world = resolve.select_world(&[package.unwrap()], Some("authz")).unwrap();
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-        ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
+        component::authz(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit")), &text)
     }
 
     /// A directory for `docker plugin create`.

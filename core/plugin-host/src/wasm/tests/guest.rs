@@ -2,8 +2,15 @@
 //!
 //! All functions answer with a pointer to 64 bytes of zeros unless a test says otherwise; zeros mean `ok`, `allow`, not interested.
 
-use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
-use wit_parser::{ManglingAndAbi, PackageId, Resolve, WorldId};
+#[path = "../../../benches/authz/component.rs"]
+mod component;
+
+use component::encode;
+use std::path::Path;
+use wit_component::dummy_module;
+use wit_parser::{ManglingAndAbi, PackageId, Resolve};
+
+const WIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit");
 
 /// The pieces of a module.
 pub struct Guest {
@@ -70,9 +77,7 @@ impl Guest {
                 (global.set $next (i32.const 4096)) {filter})
             )"#
         );
-        let (resolve, package) = packages();
-        let world = resolve.select_world(&[package], Some("authz")).unwrap();
-        encode(&resolve, world, wat::parse_str(&text).unwrap_or_else(|e| panic!("{e}\n{text}")))
+        component::authz(Path::new(WIT), &text)
     }
 }
 
@@ -169,14 +174,7 @@ impl Answers {
 
 /// All of `wit/`, and the package with the worlds.
 pub fn packages() -> (Resolve, PackageId) {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
-    let mut resolve = Resolve::default();
-    let mut last = None;
-    for name in ["host", "authz", "logging", "volume", "metrics", "ipam", "plugin"] {
-        let (package, _) = resolve.push_dir(root.join(name).join("0.1.0")).unwrap_or_else(|e| panic!("{name}: {e:#}"));
-        last = Some(package);
-    }
-    (resolve, last.unwrap())
+    component::packages(Path::new(WIT))
 }
 
 /// A plugin of a world that imports everything and does nothing.
@@ -185,9 +183,4 @@ pub fn dummy(world: &str) -> Vec<u8> {
     let world = resolve.select_world(&[package], Some(world)).unwrap();
     let module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(wit_parser::LiftLowerAbi::Sync));
     encode(&resolve, world, module)
-}
-
-fn encode(resolve: &Resolve, world: WorldId, mut module: Vec<u8>) -> Vec<u8> {
-    embed_component_metadata(&mut module, resolve, world, StringEncoding::UTF8).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().validate(true).encode().unwrap()
 }
