@@ -2,8 +2,8 @@
 #
 # The daemon is an ordinary cargo build. The monitor (wharf-shim) is a static, position-dependent binary: one lives beside
 # every container, so it must not depend on the host's libraries and should dirty as little memory as possible. It has its
-# own target directory, because its flags would otherwise rebuild the dependencies that both share. Tests name it there:
-# cargo puts a dynamic one beside wharfd whenever it builds the monitor's own tests.
+# own target directory, because its flags would otherwise rebuild the dependencies that both share; its own tests are built
+# there as well.
 
 SHELL       := /bin/sh
 CARGO       ?= cargo
@@ -15,11 +15,15 @@ UNITDIR      = $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 # Looked up when used: on a fresh machine the compiler comes with `make setup`.
 TRIPLE       = $(shell rustc -vV | sed -n 's/^host: //p')
-SHIM_CARGO   = LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=/usr/lib/$$(gcc -print-multiarch) \
-               RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" \
-               $(CARGO) build --locked -p wharf-shim --target $(TRIPLE) --target-dir $(TARGET)/shim
+SHIM_ENV     = LIBSECCOMP_LINK_TYPE=static LIBSECCOMP_LIB_PATH=/usr/lib/$$(gcc -print-multiarch) \
+               RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static"
+SHIM         = --locked -p wharf-shim --target $(TRIPLE) --target-dir $(TARGET)/shim
 SHIM_OUT     = $(TARGET)/shim/$(TRIPLE)
 TEST_BUILT   = WHARF_SHIM="$(abspath $(SHIM_OUT))/debug/wharf-shim" WHARF_PLUGINS="$(abspath $(TARGET))/plugins"
+# What `make dev` builds beside the monitor.
+DEV          = --locked -p wharf-daemon -p wharf-plugin-cli
+# What `make unit` tests beside the monitor. The end-to-end crate is run by tests/run.sh; it needs the binaries.
+TESTED       = --locked --workspace --exclude wharf-tests --exclude wharf-shim
 PLUGINS      = CARGO_TARGET_DIR="$(abspath $(TARGET))" scripts/plugins.sh
 
 .PHONY: help setup build dev plugins plugincheck run stop test lint deny unit fuzz fuzz-brief e2e bench docs install uninstall clean
@@ -33,13 +37,13 @@ setup: ## install what building and testing need (Debian packages, test clients)
 build: ## release binaries: wharfd, wharf-shim and wharf-plugin in target/release
 	@scripts/setup.sh build
 	$(CARGO) build --locked --release -p wharf-daemon -p wharf-plugin-cli
-	$(SHIM_CARGO) --profile shim
+	$(SHIM_ENV) $(CARGO) build $(SHIM) --profile shim
 	@install -m 0755 $(SHIM_OUT)/shim/wharf-shim $(TARGET)/release/wharf-shim
 
 dev: ## debug binaries, in target/debug
 	@scripts/setup.sh build
-	$(CARGO) build --locked -p wharf-daemon -p wharf-plugin-cli
-	$(SHIM_CARGO)
+	$(CARGO) build $(DEV)
+	$(SHIM_ENV) $(CARGO) build $(SHIM)
 	@install -m 0755 $(SHIM_OUT)/debug/wharf-shim $(TARGET)/debug/wharf-shim
 
 plugins: ## first-party plugins in target/plugins, ready for `docker plugin create`
@@ -55,6 +59,8 @@ run: setup build ## build, check the host, start the daemon and run a first cont
 stop: ## stop the daemon that `make run` started
 	@scripts/stop.sh
 
+# With the unit tests: they want more of some dependencies than the binaries do, and one build has one set of features.
+test: DEV = $(TESTED) --bins --tests
 test: setup dev plugins lint deny unit plugincheck fuzz-brief e2e ## everything that must pass before a change goes in
 
 lint:
@@ -71,12 +77,11 @@ deny:
 		$(CARGO) deny --manifest-path tests/fuzz/Cargo.toml check; \
 	else echo "cargo-deny is not installed: licences and advisories are not checked (cargo install cargo-deny)"; fi
 
-# The end-to-end crate is run by tests/run.sh; it needs the binaries.
 unit: ## unit tests of all crates
-	@if command -v cargo-nextest >/dev/null; then \
-		export $(TEST_BUILT); set -x; $(CARGO) nextest run --locked --workspace --exclude wharf-tests && \
-		$(CARGO) test --locked --workspace --exclude wharf-tests --doc; \
-	else export $(TEST_BUILT); set -x; $(CARGO) test --locked --workspace --exclude wharf-tests; fi
+	@export $(TEST_BUILT); set -x; \
+	if command -v cargo-nextest >/dev/null; then \
+		$(CARGO) nextest run $(TESTED) && $(CARGO) test $(TESTED) --doc && $(SHIM_ENV) $(CARGO) nextest run $(SHIM); \
+	else $(CARGO) test $(TESTED) && $(SHIM_ENV) $(CARGO) test $(SHIM); fi
 
 # Stable Rust builds the targets too; tests/fuzz/run.sh says how.
 fuzz: ## run every fuzz target for FUZZ_SECONDS (300), one per processor at a time

@@ -122,7 +122,9 @@ impl HostFacts {
         let (cgroup, cgroup_v1_mounts, controllers) = if unified.exists() {
             (CgroupVersion::V2, Vec::new(), Controllers::v2(&fs::read_to_string(&unified).context("/sys/fs/cgroup/cgroup.controllers")?))
         } else {
-            (CgroupVersion::V1, v1_hierarchies(read("proc/self/mountinfo")?.as_bytes()), Controllers::v1(&cgroups))
+            // Bytes: whoever may mount something chooses what the place is called.
+            let mounts = fs::read(root.join("proc/self/mountinfo")).context("/proc/self/mountinfo")?;
+            (CgroupVersion::V1, v1_hierarchies(&mounts), Controllers::v1(&cgroups))
         };
         let cpus: IdSet = read("sys/devices/system/cpu/online")?.trim().parse()?;
         Ok(Self {
@@ -221,6 +223,25 @@ mod tests {
         let text = b"1 0 0:1 / /sys/fs/cgroup rw - tmpfs t rw\n2 1 0:2 / /sys/fs/cgroup/cpu,cpuacct rw shared:3 - cgroup cgroup rw,cpu\n\
                     3 1 0:3 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
         assert_eq!(v1_hierarchies(text), ["cpu,cpuacct"]);
+    }
+
+    #[test]
+    fn a_mount_point_may_be_called_anything() {
+        let root = tempfile::tempdir().unwrap();
+        let table = b"1 0 0:1 / /mnt/\xff rw - tmpfs t rw\n2 1 0:2 / /sys/fs/cgroup/pids rw - cgroup cgroup rw,pids\n";
+        let files: [(&str, &[u8]); 5] = [
+            ("proc/self/status", b"CapBnd:\t00000000a80425fb\nCapEff:\t00000000a80425fb\n"),
+            ("proc/self/mountinfo", table),
+            ("proc/self/oom_score_adj", b"0\n"),
+            ("proc/sys/kernel/osrelease", b"6.1.0\n"),
+            ("sys/devices/system/cpu/online", b"0-1\n"),
+        ];
+        for (name, content) in files {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        assert_eq!(HostFacts::detect(root.path()).unwrap().cgroup_v1_mounts, ["pids"]);
     }
 
     #[test]
