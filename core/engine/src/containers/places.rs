@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use wharf_layers::view::follow;
-use wharf_runtime::spec::MountPlan;
+use wharf_runtime::spec::{MountPlan, mounts::rootfs_propagation};
 use wharf_shim_proto::RuntimeKind;
 use wharf_types::{Error, Result, error::Context as _};
 
@@ -50,18 +50,21 @@ pub fn settle(rootfs: &Path, mounts: &mut [MountPlan]) -> Result<()> {
     Ok(())
 }
 
-/// A bind on `/dev` is for other runtimes only: libcontainer would make its nodes and links in the host's directory.
+/// A bind on `/dev` beside a shared mount is for other runtimes only: what the built-in one mounts on `/dev` for a moment would be
+/// mounted on the host's.
 ///
 /// # Errors
 /// 501.
-pub fn refuse_on_dev(runtime: &RuntimeKind, mounts: &[MountPlan]) -> Result<()> {
+pub fn refuse_shared_dev(runtime: &RuntimeKind, mounts: &[MountPlan]) -> Result<()> {
     let bind = |mount: &MountPlan| match mount {
         MountPlan::Bind(_) => true,
         MountPlan::Raw(raw) => raw.kind == "bind",
         MountPlan::Tmpfs(_) => false,
     };
-    if *runtime == RuntimeKind::Builtin && mounts.iter().any(|mount| bind(mount) && mount.target() == Path::new("/dev")) {
-        return Err(Error::not_implemented("a bind on /dev is not supported by the built-in runtime: choose another one"));
+    let on_dev = mounts.iter().any(|mount| bind(mount) && mount.target() == Path::new("/dev"));
+    if *runtime == RuntimeKind::Builtin && on_dev && rootfs_propagation(mounts) == Some("shared") {
+        let refusal = "a bind on /dev beside a shared mount is not supported by the built-in runtime: choose another one";
+        return Err(Error::not_implemented(refusal));
     }
     Ok(())
 }
@@ -88,7 +91,7 @@ fn check(source: &Path, target: &Path) -> Result<()> {
 mod tests {
     use super::*;
     use std::os::unix::fs::symlink;
-    use wharf_runtime::spec::BindPlan;
+    use wharf_runtime::spec::{BindPlan, mounts::Propagation};
 
     fn settled(root: &Path, source: &str, target: &str) -> Result<PathBuf> {
         let mut mounts = [MountPlan::Bind(BindPlan { source: source.into(), target: target.into(), ..BindPlan::default() })];
@@ -127,5 +130,17 @@ mod tests {
         );
         assert!(settled(tmp.path(), "/proc", "/proc").is_ok());
         assert!(settled(tmp.path(), "/nowhere", "/process").is_ok());
+    }
+
+    #[test]
+    fn dev_is_not_mounted_on_beside_shared_mounts() {
+        let bind = |target: &str, propagation| MountPlan::Bind(BindPlan { target: target.into(), propagation, ..BindPlan::default() });
+        let (dev, shared) = (bind("/dev", None), bind("/x", Some(Propagation::RShared)));
+        let refused = |mounts: &[&MountPlan], runtime| {
+            refuse_shared_dev(&runtime, &mounts.iter().map(|mount| (*mount).clone()).collect::<Vec<_>>()).is_err()
+        };
+        assert!(refused(&[&dev, &shared], RuntimeKind::Builtin));
+        assert!(!refused(&[&dev], RuntimeKind::Builtin) && !refused(&[&shared], RuntimeKind::Builtin));
+        assert!(!refused(&[&dev, &shared], RuntimeKind::External { path: "/usr/bin/runc".into(), args: Vec::new() }));
     }
 }

@@ -182,7 +182,7 @@ pub fn build(
     }
     let runtime = runtime(&shared.live.load(), &host.runtime)?;
     places::settle(&plan.rootfs, &mut plan.mounts)?;
-    places::refuse_on_dev(&runtime, &plan.mounts)?;
+    places::refuse_shared_dev(&runtime, &plan.mounts)?;
     let built = wharf_runtime::spec::build(&plan, &shared.host)?;
     for warning in built.warnings {
         tracing::warn!(container = ?spec.id, "{warning}");

@@ -1,7 +1,7 @@
 //! `create`: libcontainer sets the container up, with a spec that fits this host.
 
 use super::{
-    CONFIG, Log, bundle_dir, devices,
+    CONFIG, Log, bundle_dir, dev, devices,
     executor::executor,
     failed, load_spec,
     prepare::Host,
@@ -30,6 +30,7 @@ pub fn create(call: &Invocation, bundle: &Path, pid_file: Option<&Path>, console
     let mut spec = load_spec(bundle)?;
     spec.canonicalize_rootfs(bundle).map_err(failed)?;
     adapt(&mut spec, log)?;
+    dev::cover(&mut spec)?;
     let filter = take_filter(&mut spec, &call.root)?;
     let kept = filter.encode();
     let confinement = confine(&mut spec, filter);

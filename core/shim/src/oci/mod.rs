@@ -6,6 +6,7 @@
 
 pub mod arguments;
 mod create;
+pub mod dev;
 mod devices;
 mod exec;
 mod executor;

@@ -60,7 +60,7 @@ fn prepare(on: &Processes, spec: &Spec) -> Result<(Launch, oci_spec::runtime::Sp
     mountpoints::secure(&spec.rootfs)?;
     workdir::make(&spec.rootfs, &spec.config.work_dir)?;
     places::settle(&spec.rootfs, &mut plan.mounts)?;
-    places::refuse_on_dev(&on.runtime, &plan.mounts)?;
+    places::refuse_shared_dev(&on.runtime, &plan.mounts)?;
     let built = wharf_runtime::spec::build(&plan, &on.host)?;
     for warning in built.warnings {
         tracing::warn!(plugin = spec.name, "{warning}");
