@@ -42,8 +42,8 @@ build: ## release binaries: wharfd, wharf-shim and wharf-plugin in target/releas
 
 dev: ## debug binaries, in target/debug
 	@scripts/setup.sh build
-	$(CARGO) build $(DEV)
-	$(SHIM_ENV) $(CARGO) build $(SHIM)
+	$(CARGO) build $(DEV) $(DEV_TARGETS)
+	$(SHIM_ENV) $(CARGO) build $(SHIM) $(DEV_TARGETS)
 	@install -m 0755 $(SHIM_OUT)/debug/wharf-shim $(TARGET)/debug/wharf-shim
 
 plugins: ## first-party plugins in target/plugins, ready for `docker plugin create`
@@ -60,7 +60,8 @@ stop: ## stop the daemon that `make run` started
 	@scripts/stop.sh
 
 # With the unit tests: they want more of some dependencies than the binaries do, and one build has one set of features.
-test: DEV = $(TESTED) --bins --tests
+test: DEV = $(TESTED)
+test: DEV_TARGETS = --bins --tests
 test: setup dev plugins lint deny unit plugincheck fuzz-brief e2e ## everything that must pass before a change goes in
 
 lint:
