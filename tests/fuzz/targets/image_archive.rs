@@ -8,7 +8,7 @@
 use libfuzzer_sys::fuzz_target;
 use std::{fs, io::Read, path::Path};
 use wharf_images::{ImageStore, LayerApplier};
-use wharf_types::{Digest, ErrorKind, Result};
+use wharf_types::{Digest, Error, ErrorKind, Result};
 
 const NAMES: [&str; 5] = ["manifest.json", "index.json", "config.json", "layer.tar", "more"];
 
@@ -20,9 +20,10 @@ impl LayerApplier for Reads {
     }
     fn apply(&self, _: Option<&Digest>, _: &Digest, diff_id: &Digest, tar: &mut dyn Read) -> Result<u64> {
         let mut bytes = Vec::new();
-        tar.read_to_end(&mut bytes)?;
+        // What cannot be read is the archive's fault.
+        tar.read_to_end(&mut bytes).map_err(|e| Error::invalid(e.to_string()))?;
         if Digest::of(&bytes) != *diff_id {
-            return Err(wharf_types::Error::invalid("another diff id"));
+            return Err(Error::invalid("another diff id"));
         }
         Ok(bytes.len() as u64)
     }
