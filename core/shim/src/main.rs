@@ -3,7 +3,7 @@
 //! * `monitor <task directory>`: see [`monitor`]; started by the daemon, which talks to it afterwards.
 //! * `oci <verb> …`: an OCI runtime with runc's command line; see [`oci`].
 //! * `cleanup <task directory>`: removes what a vanished monitor left; see [`cleanup`].
-//! * `uncover <mount point>`: see [`oci::dev`]; started by the runtime while it creates a container.
+//! * `uncover <mount point> [ro] [tty]`: see [`oci::dev`]; started by the runtime while it creates a container.
 //! * `hello`: greets; the program of the image that `wharfd check` runs.
 //! * `init -- <command>`, also under the name `docker-init`: first process of a container; see [`init`].
 
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn run(verb: &str, rest: &[OsString]) -> Result<()> {
-    let directory = || rest.first().map(Path::new).ok_or_else(|| Error::invalid("no directory given"));
+    let directory = || rest.first().map(Path::new).ok_or_else(|| Error::invalid("no task directory given"));
     match verb {
         "monitor" => monitor::boot::run(directory()?),
         "cleanup" => cleanup::run(directory()?),
@@ -56,7 +56,7 @@ fn run(verb: &str, rest: &[OsString]) -> Result<()> {
             seal::ensure()?;
             oci::run(&call)
         }
-        oci::dev::UNCOVER => oci::dev::uncover(directory()?),
+        oci::dev::UNCOVER => oci::dev::uncover(rest),
         "hello" => {
             println!("{GREETING}");
             Ok(())

@@ -408,14 +408,19 @@ fn bind_on_dev(case: &Case) {
     for (name, major, minor) in [("console", 5, 1), ("null", 1, 3), ("ptmx", 5, 2)] {
         mknod(&tmp.path().join(name), SFlag::S_IFCHR, Mode::from_bits_truncate(0o600), makedev(major, minor)).unwrap();
     }
+    fs::create_dir(tmp.path().join("pts")).unwrap();
     fs::create_dir(tmp.path().join("sub")).unwrap();
     let before = entries();
     let bind = format!("{}:/dev", tmp.path().display());
     let seen =
         case.run(&["--rm", "-v", &bind, "--tmpfs", "/dev/sub", "busybox", "sh", "-c", "touch /dev/sub/file; echo x >/dev/null; ls /dev"]);
-    assert_eq!(seen.ok(), "console\nnull\nptmx\nsub");
+    assert_eq!(seen.ok(), "console\nnull\nptmx\npts\nsub");
     assert_eq!(fs::read_dir(tmp.path().join("sub")).unwrap().count(), 0);
     case.run(&["--rm", "-v", &format!("{bind}:ro"), "busybox", "touch", "/dev/file"]).fails(1);
+    let terminals = ["--rm", "-t", "-v", &bind, "-v", "/dev/pts:/dev/pts", "busybox", "tty"];
+    let mut terminal = wharf_tests::Pty::spawn(case.run_command(&terminals));
+    assert_eq!(terminal.wait(), 0, "{}", terminal.seen());
+    terminal.expect("/dev/");
     assert_eq!(entries(), before);
     case.run(&["--rm", "-v", &bind, "busybox", "touch", "/dev/file"]).ok();
     assert!(tmp.path().join("file").exists());

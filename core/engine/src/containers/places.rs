@@ -58,7 +58,7 @@ pub fn settle(rootfs: &Path, mounts: &mut [MountPlan]) -> Result<()> {
 pub fn refuse_shared_dev(runtime: &RuntimeKind, mounts: &[MountPlan]) -> Result<()> {
     let bind = |mount: &MountPlan| match mount {
         MountPlan::Bind(_) => true,
-        MountPlan::Raw(raw) => raw.kind == "bind",
+        MountPlan::Raw(raw) => raw.kind == "bind" || raw.options.iter().any(|option| option == "bind" || option == "rbind"),
         MountPlan::Tmpfs(_) => false,
     };
     let on_dev = mounts.iter().any(|mount| bind(mount) && mount.target() == Path::new("/dev"));

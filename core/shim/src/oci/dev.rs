@@ -1,33 +1,51 @@
 //! A bind on `/dev`. libcontainer makes nodes and links in whatever is mounted there, which would be the host's directory. Here it
-//! makes them in an empty file system that covers the bind, and a hook takes that away before the container gets its root.
+//! makes them in an empty file system that covers the bind, and a hook takes that away before the container gets its root. The hook also
+//! makes the bind read-only, which libcontainer never does on `/dev`, and gives a container with a terminal the `ptmx` of its `pts`:
+//! libcontainer makes terminals with no other, and a host's is often a node beside it. (Its mode may leave further terminals to root.)
 
 use super::failed;
-use oci_spec::runtime::{HookBuilder, Linux, Mount, MountBuilder, Spec};
-use rustix::mount::{UnmountFlags, unmount};
-use std::path::Path;
+use libcontainer::{
+    rootfs::utils::is_bind,
+    syscall::{
+        linux::{AT_EMPTY_PATH, MOUNT_ATTR_RDONLY, MountAttr},
+        syscall::create_syscall,
+    },
+};
+use oci_spec::runtime::{HookBuilder, Mount, MountBuilder, Spec};
+use rustix::{
+    fs::{CWD, Mode, OFlags, openat},
+    mount::{UnmountFlags, mount_bind, unmount},
+};
+use std::{
+    ffi::OsString,
+    os::{fd::AsFd, unix::fs::FileTypeExt},
+    path::Path,
+};
 use wharf_types::{Error, Result, error::Context};
 
-/// The command of the hook, whose argument is a path.
+/// The command of the hook. Its arguments are a path and options.
 pub const UNCOVER: &str = "uncover";
+const READ_ONLY: &str = "ro";
+const TERMINAL: &str = "tty";
 const DEV: &str = "/dev";
-/// The same to the kernel. From a mount that is called `/dev`, libcontainer takes `ro` away.
-const UNNAMED: &str = "/dev/../dev";
 
 /// Covers a bind on `/dev`, if there is one.
 ///
 /// # Errors
 /// [`wharf_types::ErrorKind::NotImplemented`] when mounts on it would be seen on the host: so would the one that covers it.
 pub fn cover(spec: &mut Spec) -> Result<()> {
-    let Some(bind) = spec.mounts_mut().iter_mut().flatten().find(|mount| is_bind(mount) && mount.destination() == Path::new(DEV)) else {
-        return Ok(());
-    };
-    bind.set_destination(UNNAMED.into());
-    let propagation = spec.linux().as_ref().and_then(|linux: &Linux| linux.rootfs_propagation().clone());
+    let on_dev = |mount: &&Mount| is_bind(mount) && mount.destination() == Path::new(DEV);
+    let Some(bind) = spec.mounts().iter().flatten().find(on_dev) else { return Ok(()) };
+    let read_only = bind.options().iter().flatten().any(|option| option == READ_ONLY);
+    let terminal = spec.process().as_ref().is_some_and(|process| process.terminal() == Some(true));
+    let propagation = spec.linux().as_ref().and_then(|linux| linux.rootfs_propagation().clone());
     if propagation.as_deref() == Some("shared") {
         return Err(Error::not_implemented("a bind on /dev beside a shared mount is not supported by the built-in runtime"));
     }
     let root = spec.root().as_ref().ok_or_else(|| Error::invalid("the spec has no root"))?;
-    let args = ["wharf-shim".to_owned(), UNCOVER.to_owned(), format!("{}{DEV}", root.path().display())];
+    let mut args = vec!["wharf-shim".to_owned(), UNCOVER.to_owned(), format!("{}{DEV}", root.path().display())];
+    args.extend(terminal.then(|| TERMINAL.to_owned()));
+    args.extend(read_only.then(|| READ_ONLY.to_owned()));
     let hook = HookBuilder::default().path("/proc/self/exe").args(args).build().map_err(failed)?;
     let options = ["nosuid".to_owned(), "mode=755".to_owned()];
     let cover = MountBuilder::default().destination(DEV).typ("tmpfs").source("tmpfs").options(options).build().map_err(failed)?;
@@ -38,13 +56,22 @@ pub fn cover(spec: &mut Spec) -> Result<()> {
     Ok(())
 }
 
-fn is_bind(mount: &Mount) -> bool {
-    mount.typ().as_deref() == Some("bind") || mount.options().iter().flatten().any(|option| option == "bind" || option == "rbind")
-}
-
 /// What the hook does, in the container's mount namespace.
-pub fn uncover(path: &Path) -> Result<()> {
-    unmount(path, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW).context(path.display())
+pub fn uncover(args: &[OsString]) -> Result<()> {
+    let (dev, options) = args.split_first().ok_or_else(|| Error::invalid("no mount point given"))?;
+    let dev = Path::new(dev);
+    unmount(dev, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW).context(dev.display())?;
+    let wants = |what: &str| options.iter().any(|option| option == what);
+    let ptmx = dev.join("ptmx");
+    if wants(TERMINAL) && ptmx.symlink_metadata().is_ok_and(|node| node.file_type().is_char_device()) {
+        mount_bind(dev.join("pts/ptmx"), &ptmx).context(ptmx.display())?;
+    }
+    if wants(READ_ONLY) {
+        let mount = openat(CWD, dev, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).context(dev.display())?;
+        let attr = MountAttr { attr_set: MOUNT_ATTR_RDONLY, attr_clr: 0, propagation: 0, userns_fd: 0 };
+        create_syscall().mount_setattr(mount.as_fd(), Path::new(""), AT_EMPTY_PATH, &attr, size_of::<MountAttr>()).map_err(failed)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -56,6 +83,7 @@ mod tests {
             "ociVersion": "1.0.0",
             "root": {"path": "/r"},
             "mounts": [{"destination": destination, "type": "bind", "source": "/dev", "options": ["rbind", "ro"]}],
+            "process": {"terminal": true, "cwd": "/", "user": {"uid": 0, "gid": 0}},
             "hooks": {"createContainer": [{"path": "/first"}]},
             "linux": {"rootfsPropagation": propagation},
         });
@@ -68,9 +96,12 @@ mod tests {
         cover(&mut covered).unwrap();
         let covered = serde_json::to_value(covered).unwrap();
         let mounts: Vec<_> = covered["mounts"].as_array().unwrap().iter().map(|m| (&m["destination"], &m["type"])).collect();
-        assert_eq!(serde_json::to_value(mounts).unwrap(), serde_json::json!([["/dev/../dev", "bind"], ["/dev", "tmpfs"]]));
+        assert_eq!(serde_json::to_value(mounts).unwrap(), serde_json::json!([["/dev", "bind"], ["/dev", "tmpfs"]]));
         let hooks = &covered["hooks"]["createContainer"];
-        assert_eq!((&hooks[0]["path"], &hooks[1]["args"]), (&"/first".into(), &serde_json::json!(["wharf-shim", "uncover", "/r/dev"])));
+        assert_eq!(
+            (&hooks[0]["path"], &hooks[1]["args"]),
+            (&"/first".into(), &serde_json::json!(["wharf-shim", "uncover", "/r/dev", "tty", "ro"]))
+        );
     }
 
     #[test]
