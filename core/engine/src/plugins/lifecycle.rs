@@ -251,9 +251,7 @@ impl Plugins {
         }
         let upgraded = (new.document.content.clone(), new.clone());
         self.publish(&old.id, Some(new)).await;
-        if let Some(running) = &old.running {
-            running.stop().await;
-        }
+        // Requests that began with the old component end with it: it goes with its last handle.
         content::sweep(&self.dir(&old.id), &upgraded.0, &self.0.trash);
         self.tidy().await;
         self.event("upgrade", &upgraded.1);
