@@ -64,21 +64,7 @@ impl Daemon {
         let tries = PATIENCE.as_millis() / PAUSE.as_millis();
         (0..tries).find_map(|_| UnixStream::connect(socket(self.dir.path())).inspect_err(|_| thread::sleep(PAUSE)).ok()).unwrap()
     }
-}
 
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let pid = rustix::process::Pid::from_child(&self.process);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-fn socket(dir: &Path) -> std::path::PathBuf {
-    dir.join("socket")
-}
-
-impl Daemon {
     /// A request that is the last of its connection.
     fn post(&self, path: &str, kind: &str, body: &[u8]) {
         let (mut connection, mut answer) = (self.connect(), Vec::new());
@@ -101,6 +87,18 @@ impl Daemon {
             self.post(&format!("/containers/create?name=c{number}"), "application/json", body);
         }
     }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.process);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+fn socket(dir: &Path) -> std::path::PathBuf {
+    dir.join("socket")
 }
 
 /// Sends a request and reads its answer to the end, which its head tells. How long that took.
@@ -142,8 +140,8 @@ fn compare(name: &str, path: &str, daemons: &[Daemon; 2], pairs: usize) {
     }
     let mut more: Vec<f64> = took[1].iter().zip(&took[0]).map(|(with, without)| with - without).collect();
     let [without, with] = took.each_mut().map(|times| quantiles(times, [0.1, 0.5]));
-    // The interval of a median by ranks: half of them, and twice the root of a quarter on both sides.
-    let width = (pairs as f64).sqrt() / pairs as f64;
+    // The interval of a median by ranks: two standard deviations, of sqrt(n) / 2 ranks each, on both sides.
+    let width = 1.0 / (pairs as f64).sqrt();
     let [low, median, high] = quantiles(&mut more, [0.5 - width, 0.5, 0.5 + width]);
     println!(
         "{name}: without p10 {:.1} p50 {:.1} µs, with p10 {:.1} p50 {:.1} µs; difference {median:.1} µs ({low:.1} to {high:.1} with 95 %), {:+.1} %",

@@ -416,7 +416,13 @@ fn bind_on_dev(case: &Case) {
         case.run(&["--rm", "-v", &bind, "--tmpfs", "/dev/sub", "busybox", "sh", "-c", "touch /dev/sub/file; echo x >/dev/null; ls /dev"]);
     assert_eq!(seen.ok(), "console\nnull\nptmx\npts\nsub");
     assert_eq!(fs::read_dir(tmp.path().join("sub")).unwrap().count(), 0);
-    case.run(&["--rm", "-v", &format!("{bind}:ro"), "busybox", "touch", "/dev/file"]).fails(1);
+    // From API 1.44 on, read-only means everything below as well.
+    for version in ["1.41", ""] {
+        let mut command = case.run_command(&["--rm", "-v", &format!("{bind}:ro"), "busybox", "touch", "/dev/file"]);
+        let refused = command.env("DOCKER_API_VERSION", version).output().unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("Read-only file system"), "{refused:?}");
+    }
     let terminals = ["--rm", "-t", "-v", &bind, "-v", "/dev/pts:/dev/pts", "busybox", "tty"];
     let mut terminal = wharf_tests::Pty::spawn(case.run_command(&terminals));
     assert_eq!(terminal.wait(), 0, "{}", terminal.seen());

@@ -395,6 +395,10 @@ fn process_that_does_not_start(case: &Case) {
     assert!(daemon.docker(&["plugin", "enable", &lost.name]).fails(1).contains("invalid socket"));
     let other = json!({"interface": {"types": ["docker.authz/1.0"], "socket": "p.sock", "protocolScheme": "grpc/1"}});
     let other = Package::create(&daemon, &case.name("u"), &other);
+    let devices = json!({"mounts": [{"source": "/dev", "destination": "/dev", "type": "bind", "options": ["rbind"]}]});
+    let devices = Package::create(&daemon, &case.name("v"), &devices);
+    plugin(&daemon, &["enable", &devices.name]);
+    plugin(&daemon, &["disable", "-f", &devices.name]);
     assert!(daemon.docker(&["plugin", "enable", &other.name]).fails(1).contains("speaks \"grpc/1\", and that is not supported"));
 }
 
