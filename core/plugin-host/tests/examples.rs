@@ -6,7 +6,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot run may panic")]
 
 use serde_json::{Value, json};
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    fs::{DirBuilder, OpenOptions},
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::PathBuf,
+    sync::Arc,
+};
 use wharf_plugin_host::{
     Runner,
     legacy::{Discovery, NativePlugins},
@@ -54,6 +60,7 @@ impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings::new(dir.path().join("cache"), dir.path().join("state"));
+        let settings = Settings { secrets: dir.path().join("secrets"), ..settings };
         Self { host: WasmHost::new(settings).unwrap(), _dir: dir }
     }
 
@@ -80,10 +87,10 @@ async fn what_is_not_called_is_not_imported() {
         ("example-authz", &[Kind::Authz], &["log"]),
         ("example-log-driver", &[Kind::Logging], &["log", "metrics"]),
         ("example-log-transform", &[Kind::LogTransform], &["config", "log"]),
-        ("example-volume-driver", &[Kind::Volume], &["config", "log"]),
+        ("example-volume-driver", &[Kind::Volume], &["config", "log", "secrets"]),
         ("example-metrics-sink", &[Kind::Metrics], &["config", "log"]),
         ("example-ipam-driver", &[Kind::Ipam], &["log", "state"]),
-        ("example-several", &[Kind::Logging, Kind::Metrics], &["log", "state", "timers"]),
+        ("example-several", &[Kind::Logging, Kind::Metrics], &["events", "log", "objects", "state", "timers"]),
     ] {
         let Some(example) = example(name) else { continue };
         let (found, mut imported) = world.imports(&example).await;
@@ -173,15 +180,21 @@ async fn a_log_transform() {
 async fn a_volume_driver() {
     let Some(example) = example("example-volume-driver") else { return };
     let world = World::new();
-    let plugin = world.load(&example, json!({"SHARE": "server:/x"}), "mount:nfs4").await;
+    let plugin = world.load(&example, json!({"SHARE": "//server/x", "USER": "me"}), "mount:cifs secret:PASSWORD").await;
     let driver = plugin.volume_driver().unwrap();
     assert!(driver.capabilities().await.unwrap().global);
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert_eq!(driver.validate(&[pair("size", "1")]).await.unwrap_err().message(), "unknown option size=1: there is read-only=true");
     let volume = Volume { name: "data".to_owned(), id: "1".to_owned(), options: vec![pair("read-only", "true")], labels: Vec::new() };
     assert_eq!(driver.create("k", &volume).await.unwrap(), Answer::Done);
+    assert!(driver.publish("k", &volume).await.unwrap_err().message().contains("secret PASSWORD: "));
+    let secrets = world.host.secrets("example-volume-driver").unwrap();
+    DirBuilder::new().recursive(true).mode(0o700).create(&secrets).unwrap();
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(secrets.join("PASSWORD")).unwrap().write_all(b"hunter2\n").unwrap();
     let Publication::Ready(plan) = driver.publish("k", &volume).await.unwrap() else { panic!("pending") };
-    assert_eq!((plan.source.as_str(), plan.subdirectory.as_str(), plan.read_only), ("server:/x", "data", true));
+    assert_eq!((plan.options.as_slice(), plan.secrets[0].0.as_str()), (&["username=me".to_owned()][..], "password="));
+    assert_eq!(plan.secrets[0].1.expose(), b"hunter2");
+    assert_eq!((plan.source.as_str(), plan.subdirectory.as_str(), plan.read_only), ("//server/x", "data", true));
     // A name that would lead out of the share is not passed on.
     let error = driver.publish("k", &Volume { name: "../etc".to_owned(), ..volume }).await.unwrap_err();
     assert!(error.message().contains("no directory below a mount"), "{error}");
@@ -237,7 +250,7 @@ async fn an_ipam_driver() {
 async fn several_kinds() {
     let Some(example) = example("example-several") else { return };
     let world = World::new();
-    let plugin = world.load(&example, Value::Null, "state timers").await;
+    let plugin = world.load(&example, Value::Null, "events objects:container state timers").await;
     assert!(plugin.authorizer().is_none() && plugin.log_transform().is_none() && plugin.ipam_driver().is_none());
     let mut sink = plugin.log_driver().unwrap().open(&container("web"), &[], 0).await.unwrap();
     sink.push(&batch(&["a", "b"]), 1).await.unwrap();
@@ -260,9 +273,9 @@ async fn through_the_runner() {
     let runner = Runner::new(settings, Discovery::default(), NativePlugins::Refused);
     for (name, permissions, faces) in [
         ("example-authz", &[][..], [true, false, false, false, false, false]),
-        ("example-several", &["state", "timers"], [false, true, false, false, true, false]),
+        ("example-several", &["events", "objects:container", "state", "timers"], [false, true, false, false, true, false]),
         ("example-log-transform", &[], [false, false, true, false, false, false]),
-        ("example-volume-driver", &["mount:nfs4"], [false, false, false, true, false, false]),
+        ("example-volume-driver", &["mount:cifs", "secret:PASSWORD"], [false, false, false, true, false, false]),
         ("example-ipam-driver", &["state"], [false, false, false, false, false, true]),
     ] {
         let Some(Example { component, .. }) = example(name) else { continue };

@@ -6,6 +6,7 @@
 
 mod answer;
 mod args;
+mod around;
 mod bench;
 mod build;
 mod call;

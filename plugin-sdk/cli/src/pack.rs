@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::{
     fs::{self, File},
     path::Path,
+    sync::Arc,
 };
 use wharf_engine::plugins::{
     COMPONENT,
@@ -15,7 +16,7 @@ use wharf_plugin_host::wasm::{Clock, Description};
 /// Makes `dist/` and `dist.tar`, when everything fits.
 pub fn run(project: &Project) -> Result<()> {
     let component = project.component()?;
-    let (host, _dir) = session::host(project, Clock::System)?;
+    let (host, _dir) = session::host(project, Clock::System, Arc::default())?;
     let description = runtime()?.block_on(host.describe(component.clone()))?;
     check(project, &description)?;
 

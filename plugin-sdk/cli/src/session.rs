@@ -2,6 +2,7 @@
 
 use crate::{
     answer::Answer,
+    around::Surroundings,
     call::{self, Keys, ipam::Given, logging, logging::Sinks, metrics, volume},
     project::Project,
     request::Decided,
@@ -9,13 +10,28 @@ use crate::{
 };
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value, json};
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::{self, OpenOptions},
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tempfile::TempDir;
 use wharf_api_types::plugin::PluginSettings;
 use wharf_engine::plugins::{privileges::word, settings};
-use wharf_plugin_host::wasm::{Clock, Description, Grants, Kind, Limits, ManualClock, Number, Package, Plugin, Series, Settings, WasmHost};
-use wharf_spi::authz::{Authorizer, AuthzRequest, Caller, Interests, Object};
+use wharf_plugin_host::wasm::{
+    Clock, Description, Facts, Grants, Kind, Limits, ManualClock, Number, Package, Plugin, Series, Settings, WasmHost,
+};
+use wharf_spi::{
+    authz::{Authorizer, AuthzRequest, Caller, Interests, Object},
+    facts::EngineFacts,
+};
 
+/// Where `files` writes.
+const FILES: &str = "files";
 /// When the clock of a session begins.
 const BEGIN: &str = "2026-01-01T00:00:00Z";
 
@@ -24,6 +40,7 @@ pub struct Session {
     project: Project,
     host: WasmHost,
     clock: ManualClock,
+    around: Arc<Surroundings>,
     dir: TempDir,
     wasm: Vec<u8>,
     /// What it exports.
@@ -40,7 +57,8 @@ impl Session {
     /// Compiles the component. It starts with the first step that needs it, so that settings and files can be there before.
     pub async fn new(project: &Project, set: &[String]) -> Result<Self> {
         let clock = ManualClock::new(BEGIN.parse()?);
-        let (host, dir) = host(project, Clock::Manual(clock.clone()))?;
+        let around = Arc::<Surroundings>::default();
+        let (host, dir) = host(project, Clock::Manual(clock.clone()), around.clone())?;
         let wasm = project.component()?;
         let description = host.describe(wasm.clone()).await?;
         forget_others(project, &description);
@@ -48,7 +66,7 @@ impl Session {
         let limits = Limits { memory: project.config.wharf.memory, ..Limits::default() };
         let (sinks, given, keys) = (Sinks::default(), Given::default(), Keys::default());
         let kinds = description.kinds;
-        Ok(Self { project: project.clone(), host, clock, dir, wasm, kinds, own, limits, plugin: None, sinks, given, keys })
+        Ok(Self { project: project.clone(), host, clock, around, dir, wasm, kinds, own, limits, plugin: None, sinks, given, keys })
     }
 
     /// Does what a step says. What the plugin gets wrong is an answer.
@@ -87,7 +105,10 @@ impl Session {
             host => {
                 match host {
                     What::Settings(settings) => self.set(&settings).await?,
-                    What::Files(files) => self.write(&files).await?,
+                    What::Files(files) => self.files(&files).await?,
+                    What::Secrets(secrets) => put(&self.host.secrets(&self.project.name)?, &secrets)?,
+                    What::Objects(objects) => self.around.set(objects),
+                    What::Events(events) => self.around.happen(now, events),
                     What::Clock(how) => self.go(how).await?,
                     What::Limits(bounds) => {
                         self.limit(bounds);
@@ -190,7 +211,7 @@ impl Session {
     }
 
     async fn set(&mut self, changes: &BTreeMap<String, Value>) -> Result<()> {
-        let files = self.dir.path().join("files");
+        let files = self.dir.path().join(FILES);
         let text = |value: &Value| match value {
             Value::String(text) => text.replace("${DIR}", &files.to_string_lossy()),
             other => other.to_string(),
@@ -201,19 +222,8 @@ impl Session {
     }
 
     /// Only what runs already is told: files are often written before the settings that name them.
-    async fn write(&mut self, files: &BTreeMap<String, Option<String>>) -> Result<()> {
-        for (name, text) in files {
-            let plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
-            if !plain {
-                bail!("{name:?} is not the name of a file in a directory");
-            }
-            let path = self.dir.path().join("files").join(name);
-            match text {
-                Some(text) => fs::write(&path, text),
-                None => fs::remove_file(&path),
-            }
-            .map_err(|e| anyhow!("{name}: {e}"))?;
-        }
+    async fn files(&mut self, files: &BTreeMap<String, Option<String>>) -> Result<()> {
+        put(&self.dir.path().join(FILES), files)?;
         match &self.plugin {
             Some(plugin) => Ok(plugin.reload(self.settings()?).await?),
             None => Ok(()),
@@ -228,11 +238,32 @@ impl Session {
     }
 }
 
+/// Writes files of these names into a directory, and removes those without a text. Nobody else may read them: some are secrets.
+fn put(dir: &Path, files: &BTreeMap<String, Option<String>>) -> Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(|| dir.display().to_string())?;
+    for (name, text) in files {
+        let plain = !name.is_empty() && !name.contains('/') && name != "." && name != "..";
+        if !plain {
+            bail!("{name:?} is not the name of a file in a directory");
+        }
+        let path = dir.join(name);
+        let private = || OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+        match text {
+            Some(text) => private().and_then(|mut file| file.write_all(text.as_bytes())),
+            None => fs::remove_file(&path),
+        }
+        .map_err(|e| anyhow!("{name}: {e}"))?;
+    }
+    Ok(())
+}
+
 /// The engine's plugin host, and a directory that goes with it. Compiled code is kept in the plugin's `build`.
-pub fn host(project: &Project, clock: Clock) -> Result<(WasmHost, TempDir)> {
+pub fn host(project: &Project, clock: Clock, around: Arc<Surroundings>) -> Result<(WasmHost, TempDir)> {
     let dir = tempfile::tempdir().context("make a directory for the plugin's files")?;
-    fs::create_dir(dir.path().join("files"))?;
-    let host = WasmHost::new(Settings { clock, ..Settings::new(code(project), dir.path().join("state")) })?;
+    fs::create_dir(dir.path().join(FILES))?;
+    let (state, secrets) = (dir.path().join("state"), dir.path().join("secrets"));
+    let facts = Facts::new(OnceLock::from(around as Arc<dyn EngineFacts>));
+    let host = WasmHost::new(Settings { clock, secrets, facts, ..Settings::new(code(project), state) })?;
     Ok((host, dir))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     answer::Expect,
+    around::{Happening, Present},
     call::{
         ipam::Ipam,
         logging::{Logging, Transform},
@@ -56,6 +57,12 @@ pub enum What {
     Settings(BTreeMap<String, Value>),
     /// Files by their names, put into the directory `${DIR}`; nothing instead of a text removes one. The plugin reads them again.
     Files(BTreeMap<String, Option<String>>),
+    /// The operator's secrets by their names; nothing instead of a text removes one.
+    Secrets(BTreeMap<String, Option<String>>),
+    /// The objects that there are in the engine from now on.
+    Objects(Vec<Present>),
+    /// What happens in the engine, now.
+    Events(Vec<Happening>),
     /// Limits; the plugin starts anew with them.
     Limits(Bounds),
     /// Moves the clock that the plugin sees.
@@ -80,9 +87,16 @@ impl What {
             | Self::Volume(_)
             | Self::Metrics(_)
             | Self::Ipam(_) => true,
-            Self::Settings(_) | Self::Files(_) | Self::Limits(_) | Self::Clock(_) | Self::Restart(_) | Self::Log(_) | Self::Numbers(_) => {
-                false
-            }
+            Self::Settings(_)
+            | Self::Files(_)
+            | Self::Secrets(_)
+            | Self::Objects(_)
+            | Self::Events(_)
+            | Self::Limits(_)
+            | Self::Clock(_)
+            | Self::Restart(_)
+            | Self::Log(_)
+            | Self::Numbers(_) => false,
         }
     }
 }
@@ -250,6 +264,8 @@ mod tests {
             r#"{"volume":{"destroy":{"name":"v"}}}"#,
             r#"{"logging":{"push":{}}}"#,
             r#"{"restart":false}"#,
+            r#"{"objects":[{"kind":"exec"}]}"#,
+            r#"{"events":[{"kind":"container"}]}"#,
             r#"{"clock":{"advance":"soon"}}"#,
             r#"{"clock":{"advance":"-1s"}}"#,
             r#"{"metrics":{"push":{"families":[{"name":"n","series":[{"value":{"sum":1}}]}]}}}"#,

@@ -168,6 +168,26 @@ impl Plugin {
         self.tell(&json!({"files": {name: null}}))
     }
 
+    /// Gives the plugin a secret, as the operator does with a file of that name.
+    pub fn secret(&mut self, name: &str, text: &str) {
+        self.give(&json!({"secrets": {name: text}}));
+    }
+
+    /// Takes a secret away.
+    pub fn remove_secret(&mut self, name: &str) {
+        self.give(&json!({"secrets": {name: null}}));
+    }
+
+    /// The objects that there are in the engine from now on, a list: what the plugin finds through `wharf:host/objects`.
+    pub fn objects(&mut self, objects: &Value) {
+        self.give(&json!({"objects": objects}));
+    }
+
+    /// Things that happen in the engine now, a list: what the plugin hears of through `wharf:host/events`.
+    pub fn events(&mut self, events: &Value) {
+        self.give(&json!({"events": events}));
+    }
+
     /// A fault: every call has so much time only. The plugin starts anew.
     ///
     /// # Errors
@@ -215,6 +235,11 @@ impl Plugin {
 
     fn tell(&mut self, step: &Value) -> Result<(), String> {
         self.step(step).map(drop)
+    }
+
+    /// What only a test can get wrong.
+    fn give(&mut self, step: &Value) {
+        self.tell(step).unwrap_or_else(|e| panic!("{step}: {e}"));
     }
 
     fn ask(&mut self, step: &Value) -> Answer {

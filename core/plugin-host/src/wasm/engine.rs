@@ -7,12 +7,13 @@ use super::{
     egress::Network,
     package::{Package, Settings},
     plugin::Plugin,
+    private,
     stored::Stored,
     ticker::Ticker,
     turns::Turns,
 };
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, component::Component};
 use wharf_types::{Error, Result, error::Context};
 
@@ -86,6 +87,14 @@ impl WasmHost {
     /// [`wharf_types::ErrorKind::System`] naming the directory.
     pub fn remove(&self, plugin: &str) -> Result<()> {
         self.0.around.stored.remove(plugin)
+    }
+
+    /// Where the operator puts the secrets of a plugin of this name, each a file that only root can read.
+    ///
+    /// # Errors
+    /// [`wharf_types::ErrorKind::InvalidParameter`] when it cannot be a name.
+    pub fn secrets(&self, plugin: &str) -> Result<PathBuf> {
+        private::path_of(&self.0.settings.secrets, plugin)
     }
 
     async fn compile(&self, wasm: Vec<u8>) -> Result<(Component, String)> {

@@ -1,4 +1,5 @@
-//! Two kinds in one component: a log driver and a metrics sink add up what they got, and once an hour a timer says how much that was.
+//! Two kinds in one component: a log driver and a metrics sink add up what they got. Once an hour a timer says how much that was, and
+//! which containers ended.
 //!
 //! Each kind has an instance of its own, so what both know is in the plugin's state.
 
@@ -6,6 +7,8 @@ use std::time::Duration;
 use wharf_plugin::{
     Plugin, export_plugin,
     host::{
+        events,
+        objects::{self, Kind},
         state::{self, Changes},
         timers,
     },
@@ -38,7 +41,15 @@ impl Plugin for Both {
 
     fn wake(&mut self, _timer: &str) -> Result<(), String> {
         info!("{} lines and {} series so far", sum("lines")?.0, sum("series")?.0);
-        Ok(())
+        let (mut cursor, before) = sum("cursor")?;
+        for event in events::after(cursor) {
+            cursor = event.cursor;
+            if event.kind == "container" && event.action == "die" {
+                let name = objects::find(Kind::Container, &event.id).map_or(event.id, |container| container.name);
+                info!("{name} ended");
+            }
+        }
+        Ok(Changes::new().expect("cursor", before.as_deref()).put("cursor", &cursor.to_le_bytes()).commit()?)
     }
 }
 

@@ -1,9 +1,9 @@
-//! A directory of an NFS share for each volume.
+//! A directory of an SMB share for each volume. The password is a secret, which the engine adds to the plan: the plugin does not see it.
 
 use serde::Deserialize;
 use wharf_plugin::{
     Plugin, export_volume_driver,
-    host::config,
+    host::{config, secrets},
     volume::{Answer, DriverCapabilities, MountPlan, Publication, Volume, VolumeDriver},
 };
 
@@ -11,12 +11,14 @@ use wharf_plugin::{
 struct Share {
     #[serde(rename = "SHARE")]
     share: String,
+    #[serde(rename = "USER")]
+    user: String,
 }
 
 impl Plugin for Share {
     fn start() -> Result<Self, String> {
         let share: Self = config::parse()?;
-        if share.share.contains(":/") { Ok(share) } else { Err(format!("SHARE is server:/path, not {}", share.share)) }
+        if share.share.starts_with("//") { Ok(share) } else { Err(format!("SHARE is //server/name, not {}", share.share)) }
     }
 }
 
@@ -42,7 +44,9 @@ impl VolumeDriver for Share {
     }
 
     fn publish(&mut self, _key: &str, volume: &Volume) -> Result<Publication, String> {
-        let plan = MountPlan::new("nfs4", &self.share).option("soft").below(&volume.name);
+        let password = secrets::open("PASSWORD")?;
+        let user = format!("username={}", self.user);
+        let plan = MountPlan::new("cifs", &self.share).option(user).secret("password=", password).below(&volume.name);
         Ok(if volume.options.is_empty() { plan } else { plan.read_only() }.into())
     }
 }

@@ -3,7 +3,9 @@
 use wharf_plugin_testing::{Plugin, json};
 
 fn plugin() -> Plugin {
-    Plugin::build(env!("CARGO_MANIFEST_DIR"))
+    let mut plugin = Plugin::build(env!("CARGO_MANIFEST_DIR"));
+    plugin.secret("PASSWORD", "hunter2");
+    plugin
 }
 
 #[test]
@@ -18,11 +20,21 @@ fn a_volume_comes_and_goes() {
 }
 
 #[test]
+fn the_password_is_a_secret() {
+    let mut plugin = plugin();
+    let volume = json!({"name": "data"});
+    let plan = plugin.volume("publish", &volume).unwrap();
+    assert!(plan["secrets"] == json!(["password="]) && !plan.to_string().contains("hunter2"), "{plan}");
+    plugin.remove_secret("PASSWORD");
+    assert!(plugin.volume("publish", &volume).unwrap_err().contains("PASSWORD"));
+}
+
+#[test]
 fn the_share_is_a_setting() {
     let mut plugin = plugin();
-    plugin.settings(&json!({"SHARE": "storage:/exports"})).unwrap();
-    assert_eq!(plugin.volume("publish", &json!({"name": "data"})).unwrap()["source"], "storage:/exports");
-    assert!(plugin.settings(&json!({"SHARE": "nowhere"})).unwrap_err().contains("server:/path"));
+    plugin.settings(&json!({"SHARE": "//storage/exports"})).unwrap();
+    assert_eq!(plugin.volume("publish", &json!({"name": "data"})).unwrap()["source"], "//storage/exports");
+    assert!(plugin.settings(&json!({"SHARE": "nowhere"})).unwrap_err().contains("//server/name"));
 }
 
 #[test]
