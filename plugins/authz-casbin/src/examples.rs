@@ -218,6 +218,11 @@ fn fields_of_requests() {
     let none = judged.judge(&request(&user(1, &[]), "container.create", &[], None));
     assert!(none.is_err(), "what cannot be compared is an error, which denies");
 
+    let groups = model("sub", "p.sub == \"uid:1\" && r.sub.uid == \"7\" && \"998\" in r.sub.groups && r.sub.gid != \"0\"");
+    let judged = judge(&groups, Settings::default()).unwrap();
+    let ask = |caller: Caller| allowed(&judged, &request(&caller, "system.info", &[], None));
+    assert!(ask(user(7, &[998])) && !ask(user(7, &[99])) && !ask(user(8, &[998])) && !ask(certificate("x")));
+
     let domains = model("sub, dom", "r.sub == p.sub && r.dom == \"dev\"");
     assert!(judge(&domains, Settings::default()).err().unwrap().contains("DOMAIN_LABEL"));
     let judged = judge(&domains, Settings { domain_label: "tenant".to_owned(), ..Settings::default() }).unwrap();

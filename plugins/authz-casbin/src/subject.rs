@@ -27,9 +27,10 @@ pub fn subjects(caller: &Caller, settings: &Settings) -> Vec<Value> {
             names.extend(named(&settings.groups, *group).iter().map(|name| format!("group:{name}")));
             names.push(format!("gid:{group}"));
         }
-        attributes.insert("uid".to_owned(), f64::from(process.uid).into());
-        attributes.insert("gid".to_owned(), f64::from(process.gid).into());
-        attributes.insert("groups".to_owned(), groups.into_iter().map(f64::from).collect());
+        // Texts, as all that rules have to compare them with.
+        attributes.insert("uid".to_owned(), process.uid.to_string().into());
+        attributes.insert("gid".to_owned(), process.gid.to_string().into());
+        attributes.insert("groups".to_owned(), groups.iter().map(ToString::to_string).collect());
     }
     if let Some(container) = &caller.container {
         let of_object = object::of_object(container, settings).names;

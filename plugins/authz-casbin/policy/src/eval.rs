@@ -133,13 +133,18 @@ impl<'a> Evaluator<'a> {
     fn texts<const N: usize>(&mut self, arguments: &'a [Expr], rule: Option<&'a Rule>) -> Outcome<[Option<Cow<'a, str>>; N]> {
         let mut texts = [const { None }; N];
         for (text, argument) in texts.iter_mut().zip(arguments) {
-            *text = match self.value(argument, rule)? {
-                Val::Text(text) => Some(text),
-                Val::Null => None,
-                other => return Err(format!("a function gets {} where a text should be", other.kind())),
-            };
+            *text = self.text(argument, rule)?;
         }
         Ok(texts)
+    }
+
+    /// The text of a part, none for what is missing.
+    pub fn text(&mut self, part: &'a Expr, rule: Option<&'a Rule>) -> Outcome<Option<Cow<'a, str>>> {
+        match self.value(part, rule)? {
+            Val::Text(text) => Ok(Some(text)),
+            Val::Null => Ok(None),
+            other => Err(format!("{} stands where a text should be", other.kind())),
+        }
     }
 
     fn got(&mut self, function: Function, arguments: &'a [Expr], rule: Option<&'a Rule>) -> Outcome<Val<'a>> {
@@ -173,13 +178,12 @@ impl<'a> Evaluator<'a> {
         Ok(slot.insert(followed))
     }
 
-    /// All texts that `role` can be where a role definition relates the name to it; none when the name is not a text.
+    /// All texts that `role` can be where a role definition relates the name to it; none when the name or the domain is missing.
     pub fn roles_of(&mut self, place: usize, name: &'a Expr, domain: Option<&'a Expr>, found: &mut dyn FnMut(&str)) -> Outcome<()> {
-        let Val::Text(name) = self.value(name, None)? else { return Ok(()) };
-        let domain = match domain.map(|d| self.value(d, None)).transpose()? {
-            Some(Val::Text(domain)) => Some(domain),
-            Some(_) => return Ok(()),
-            None => None,
+        let Some(name) = self.text(name, None)? else { return Ok(()) };
+        let domain = match domain.map(|d| self.text(d, None)).transpose()? {
+            Some(None) => return Ok(()),
+            given => given.flatten(),
         };
         let Some(roles) = self.world.roles.get(place) else { return Ok(()) };
         let followed = self.follow(place, roles, name, domain)?;
@@ -216,10 +220,8 @@ fn equal(left: &Val<'_>, right: &Val<'_>) -> Outcome<bool> {
         #[allow(clippy::float_cmp, reason = "a policy says which numbers are equal")]
         (Val::Number(left), Val::Number(right)) => Ok(left == right),
         (Val::Bool(left), Val::Bool(right)) => Ok(left == right),
-        (Val::List(_) | Val::Map, _) | (_, Val::List(_) | Val::Map) => {
-            Err(format!("{} cannot be compared with {}", left.kind(), right.kind()))
-        }
-        _ => Ok(false),
+        (Val::Null, _) | (_, Val::Null) => Ok(false),
+        _ => Err(format!("{} cannot be compared with {}", left.kind(), right.kind())),
     }
 }
 

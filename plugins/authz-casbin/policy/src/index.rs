@@ -6,7 +6,7 @@
 //! the whole matcher decides.
 
 use crate::{
-    eval::{Evaluator, Val, World},
+    eval::{Evaluator, World},
     expr::{Expr, Operator},
     rules::Rule,
 };
@@ -151,12 +151,13 @@ impl Key {
         }
     }
 
-    /// The numbers of the texts that fit the request; those that no rule has are left out.
+    /// The numbers of the texts that fit the request; those that no rule has are left out. What cannot be compared with a text is an
+    /// error, as it is to the matcher.
     fn numbers<'a>(&'a self, evaluator: &mut Evaluator<'a>) -> Result<Vec<u32>, String> {
         let mut numbers = Vec::new();
         match &self.source {
             Source::Equal(expr) => {
-                if let Val::Text(text) = evaluator.value(expr, None)? {
+                if let Some(text) = evaluator.text(expr, None)? {
                     numbers.extend(self.texts.get(&*text));
                 }
             }

@@ -97,6 +97,33 @@ fn what_is_missing_equals_nothing() {
     assert!(policy.judge(&[&person(None)]).is_err(), "a value too few");
 }
 
+/// Found by the index or not: a rule that denies must not be passed over because it is compared with something else than a text.
+#[test]
+fn what_cannot_be_compared_is_an_error() {
+    let person = |attributes: &[(&str, Value)]| Value::Map(attributes.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect());
+    let list = Value::List(vec![7.0.into(), 8.0.into()]);
+    let sub = person(&[("uid", 7.0.into()), ("root", true.into()), ("groups", list), ("name", "eve".into())]);
+    for (matcher, message) in [
+        ("r.sub.uid == p.sub", "a number cannot be compared with a text"),
+        ("p.sub != r.sub.root", "a text cannot be compared with a truth value"),
+        ("p.sub in r.sub.groups", "a text cannot be compared with a number"),
+        ("r.sub.uid == r.sub.root", "a number cannot be compared with a truth value"),
+        ("r.sub.groups == p.sub && r.obj == p.obj", "a list cannot be compared with a text"),
+        ("r.obj == p.obj && r.sub == p.sub", "a value with attributes cannot be compared with a text"),
+        ("g(r.sub.uid, p.sub) && r.obj == p.obj", "a number stands where a text should be"),
+        ("r.obj == p.obj && keyMatch(r.sub.groups, p.sub)", "a list stands where a text should be"),
+    ] {
+        let text = model("sub, obj", "sub, obj, eft", "g = _, _", "!some(where (p.eft == deny))", matcher);
+        let policy = load(&text, "p, 7, data, deny", &Matching::default()).unwrap();
+        let error = policy.judge(&[&sub, &"data".into()]).unwrap_err().to_string();
+        assert_eq!(error, format!("policy.csv:1: the matcher (model.conf:10): {message}"), "{matcher}");
+    }
+    let text = model("sub, dom", "sub, dom", "g = _, _, _", "!some(where (p.eft == deny))", "g(r.sub, p.sub, r.dom)");
+    let policy = load(&text, "p, root, one", &Matching::default()).unwrap();
+    assert!(policy.judge(&[&"eve".into(), &1.0.into()]).is_err());
+    assert!(policy.judge(&[&"eve".into(), &Value::Null]).unwrap().allowed, "nobody has a role in no domain");
+}
+
 #[test]
 fn mistakes_have_lines() {
     let text = model("sub, obj", "sub, obj", "g = _, _", ALLOW, RBAC);
