@@ -5,16 +5,17 @@
 pub(crate) enum Eft {
     Allow,
     Deny,
-    /// Neither word stands in the rule's field: it decides nothing.
-    Neither,
+    /// It decides nothing.
+    Indeterminate,
 }
 
 impl Eft {
-    pub fn of(word: &str) -> Self {
+    pub fn parse(word: &str) -> Result<Self, String> {
         match word {
-            "allow" => Self::Allow,
-            "deny" => Self::Deny,
-            _ => Self::Neither,
+            "allow" => Ok(Self::Allow),
+            "deny" => Ok(Self::Deny),
+            "indeterminate" => Ok(Self::Indeterminate),
+            _ => Err(format!("the effect `{word}` is none of allow, deny and indeterminate")),
         }
     }
 }
@@ -63,7 +64,7 @@ impl Tally {
     /// Takes the next rule that matches, in their order. Answers whether the rest may be left out.
     pub fn push(&mut self, eft: Eft, rule: usize) -> bool {
         let (allowed, done) = match (self.effect, eft) {
-            (_, Eft::Neither) | (Effect::SomeAllow, Eft::Deny) | (Effect::NoDeny, Eft::Allow) => return false,
+            (_, Eft::Indeterminate) | (Effect::SomeAllow, Eft::Deny) | (Effect::NoDeny, Eft::Allow) => return false,
             (Effect::SomeAllowNoDeny, Eft::Allow) if self.rule.is_some() => return false,
             (Effect::SomeAllowNoDeny, Eft::Allow) => (true, false),
             (Effect::SomeAllow | Effect::Priority, Eft::Allow) => (true, true),
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn sums() {
-        use Eft::{Allow, Deny, Neither};
+        use Eft::{Allow, Deny, Indeterminate};
         let sum = |text: &str, efts: &[Eft]| {
             let mut tally = Effect::parse(text).unwrap().start();
             let _ = efts.iter().enumerate().any(|(rule, eft)| tally.push(*eft, rule));
@@ -90,13 +91,13 @@ mod tests {
         let both = "some(where (p.eft == allow)) && !some(where (p.eft == deny))";
         for (text, efts, expected) in [
             ("some(where (p.eft == allow))", &[Deny, Allow, Allow][..], (true, Some(1))),
-            ("some(where (p.eft == allow))", &[Deny, Neither], (false, None)),
+            ("some(where (p.eft == allow))", &[Deny, Indeterminate], (false, None)),
             ("!some(where (p.eft == deny))", &[], (true, None)),
             ("!some(where (p.eft == deny))", &[Allow, Deny], (false, Some(1))),
             (both, &[], (false, None)),
-            (both, &[Allow, Allow, Neither], (true, Some(0))),
+            (both, &[Allow, Allow, Indeterminate], (true, Some(0))),
             (both, &[Allow, Deny, Allow], (false, Some(1))),
-            ("priority(p.eft) || deny", &[Neither, Allow, Deny], (true, Some(1))),
+            ("priority(p.eft) || deny", &[Indeterminate, Allow, Deny], (true, Some(1))),
             ("priority(p.eft)||deny", &[], (false, None)),
         ] {
             assert_eq!(sum(text, efts), expected, "{text} {efts:?}");

@@ -30,8 +30,8 @@ pub struct Matching {
 pub struct Policy {
     request: Vec<String>,
     rules: Vec<Rule>,
-    /// The place of `eft` in a rule.
-    eft: Option<usize>,
+    /// What each rule does when it matches.
+    efts: Vec<Eft>,
     effect: Effect,
     matcher: Expr,
     matcher_place: Place,
@@ -78,7 +78,8 @@ impl Policy {
         prepare(&matcher, &rules, &scope, &mut world, place)?;
         let index = Index::new(&matcher, &rules, &world);
         let eft = model.rule.iter().position(|field| field == "eft");
-        Ok(Self { eft, effect: model.effect, matcher, world, index, rules, matcher_place: model.matcher_place, request: model.request })
+        let efts = rules.iter().map(|rule| effect(rule, eft)).collect::<Result<_>>()?;
+        Ok(Self { efts, effect: model.effect, matcher, world, index, rules, matcher_place: model.matcher_place, request: model.request })
     }
 
     /// The fields of a request, in their order.
@@ -119,13 +120,10 @@ impl Policy {
             return Ok((tally.allowed, None));
         }
         for place in self.index.candidates(&mut evaluator) {
-            let Some(rule) = self.rules.get(place) else { continue };
+            let Some((rule, eft)) = self.rules.get(place).zip(self.efts.get(place)) else { continue };
             let failed = |e| rule.place().error(format!("the matcher ({}:{}): {e}", self.matcher_place.file, self.matcher_place.line));
-            if evaluator.truth(&self.matcher, Some(rule)).map_err(failed)? {
-                let eft = self.eft.map_or(Eft::Allow, |at| Eft::of(rule.field(at)));
-                if tally.push(eft, place) {
-                    break;
-                }
+            if evaluator.truth(&self.matcher, Some(rule)).map_err(failed)? && tally.push(*eft, place) {
+                break;
             }
         }
         Ok((tally.allowed, tally.rule))
@@ -160,6 +158,11 @@ fn fits(rule: &Rule, wanted: usize) -> Result<()> {
         found if found == wanted => Ok(()),
         found => Err(rule.place().error(format!("the model wants {wanted} fields after `{}`, here are {found}", rule.kind))),
     }
+}
+
+/// What a rule does, by its field in this place; without one it allows.
+fn effect(rule: &Rule, eft: Option<usize>) -> Result<Eft> {
+    eft.map_or(Ok(Eft::Allow), |at| Eft::parse(rule.field(at)).map_err(|e| rule.place().error(e)))
 }
 
 /// Takes a line that gives somebody a role.

@@ -182,7 +182,7 @@ proptest! {
     fn anything(
         matcher in matcher(),
         effect in select(&[SOME_ALLOW, NO_DENY, BOTH, PRIORITY][..]),
-        rules in prop::collection::vec((word(), word(), select(&["allow", "allow", "deny", "other"][..])), 0..12),
+        rules in prop::collection::vec((word(), word(), select(&["allow", "allow", "deny", "indeterminate"][..])), 1..12),
         roles in prop::collection::vec((word(), word()), 0..8),
         requests in prop::collection::vec((word(), word(), -3i32..6), 1..12),
     ) {

@@ -135,6 +135,11 @@ fn mistakes_have_lines() {
     ] {
         assert_eq!(load(&text, rules, &Matching::default()).unwrap_err(), message);
     }
+    let text = model("sub, obj", "sub, obj, eft", "g = _, _", ALLOW, RBAC);
+    for word in ["Deny", "DENY", "denied", "deny # eve", ""] {
+        let mistake = load(&text, &format!("p, a, b, allow\np, eve, *, {word}"), &Matching::default()).unwrap_err();
+        assert_eq!(mistake, format!("policy.csv:2: the effect `{word}` is none of allow, deny and indeterminate"));
+    }
     let with = |matcher: &str, rules: &str| load(&model("sub, obj", "sub, obj", "g = _, _", ALLOW, matcher), rules, &Matching::default());
     assert_eq!(with("r.sub == p.who", "").unwrap_err(), "model.conf:10: a rule has no `p.who`");
     assert!(with("regexMatch(r.sub, '(')", "").unwrap_err().starts_with("model.conf:10: the pattern `(`"));
