@@ -72,6 +72,11 @@ impl Policy {
                 return Err(rule.place().error(format!("the model defines no `{}`", rule.kind)));
             }
         }
+        // A file that was emptied, or is being written, says nothing: it would allow everything where rules deny.
+        if rules.is_empty() && !matcher.of_request() {
+            let file = files.first().map_or("", |file| file.name).to_owned();
+            return Err(Error { file, line: 0, message: "there is no rule (`p, …`), but the matcher compares with those".to_owned() });
+        }
         if let Some(at) = model.rule.iter().position(|f| f == "priority").filter(|_| model.effect == Effect::Priority) {
             sort(&mut rules, at)?;
         }

@@ -75,7 +75,7 @@ fn standard_models() {
     let listed = format!("{rbac} || r.obj in [\"data2\", \"data3\"]");
     for (model, rules) in [
         (model(three, three, &[], SOME_ALLOW, basic), acl),
-        (model(three, three, &[], SOME_ALLOW, basic), ""),
+        (model(three, three, &[], SOME_ALLOW, "r.sub == \"root\""), ""),
         (model(three, three, &[], SOME_ALLOW, &root), acl),
         (model(three, three, &[], NO_DENY, basic), acl),
         (model(three, four, &[], NO_DENY, basic), "p, alice, data1, read, deny\np, bob, data2, write, allow\n"),

@@ -132,6 +132,7 @@ fn mistakes_have_lines() {
         ("p, alice, x, y", "policy.csv:1: the model wants 2 fields after `p`, here are 3"),
         ("g, alice", "policy.csv:1: the model wants 2 fields after `g`, here are 1"),
         ("p, a, b\np2, a, b", "policy.csv:2: the model defines no `p2`"),
+        ("# p, a, b\ng, a, b", "policy.csv: there is no rule (`p, …`), but the matcher compares with those"),
     ] {
         assert_eq!(load(&text, rules, &Matching::default()).unwrap_err(), message);
     }
@@ -145,6 +146,8 @@ fn mistakes_have_lines() {
     assert!(with("regexMatch(r.sub, '(')", "").unwrap_err().starts_with("model.conf:10: the pattern `(`"));
     assert!(with("regexMatch(r.sub, p.sub)", "p, a, b\np, [, b").unwrap_err().starts_with("policy.csv:2: the pattern `[`"));
     assert_eq!(with("eval(p.sub)", "p, r.nobody == 1, b").unwrap_err(), "policy.csv:1: `r.nobody == 1`: a request has no `r.nobody`");
+    assert!(with("eval(p.sub)", "").unwrap_err().contains("there is no rule"));
+    assert!(with("r.sub == 'a'", "").unwrap().is_empty(), "a matcher may do without rules");
     assert_eq!(with("eval(p.sub)", "p, eval(p.sub), b").unwrap_err(), "policy.csv:1: `eval(p.sub)`: `eval` within `eval`");
     let policy = with("r.sub < 1", "p, a, b").unwrap();
     let error = policy.judge(&[&"x".into(), &"y".into()]).unwrap_err().to_string();
