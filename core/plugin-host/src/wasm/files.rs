@@ -47,12 +47,14 @@ struct Seen {
 pub(super) struct Files {
     allowed: Vec<PathBuf>,
     seen: Mutex<BTreeMap<(PathBuf, Form), Seen>>,
+    /// What there was when [`Files::changed`] was asked last.
+    last: Mutex<Vec<Option<Identity>>>,
 }
 
 impl Files {
     pub fn new(grants: &Grants) -> Self {
         let allowed = grants.iter().filter_map(|grant| if let Grant::Files(path) = grant { Some(path.clone()) } else { None }).collect();
-        Self { allowed, seen: Mutex::default() }
+        Self { allowed, seen: Mutex::default(), last: Mutex::default() }
     }
 
     /// The whole file. Blocks.
@@ -76,11 +78,18 @@ impl Files {
         }
     }
 
-    /// Whether something that was read is not as it was. Blocks.
+    /// Whether something that was read is not as it was, and all is as it was when this was asked before: who is still writing a file
+    /// is waited for. Blocks.
     pub fn changed(&self) -> bool {
-        let seen: Vec<_> = self.lock().iter().map(|((path, form), seen)| (path.clone(), *form, seen.identity)).collect();
-        seen.into_iter()
-            .any(|(path, form, identity)| self.open(&path, form).ok().and_then(|fd| fstat(fd).ok()).as_ref().map(identify) != identity)
+        let (places, then): (Vec<_>, Vec<_>) =
+            self.lock().iter().map(|((path, form), seen)| ((path.clone(), *form), seen.identity)).unzip();
+        let identity = |(path, form): &(PathBuf, Form)| Some(identify(&fstat(self.open(path, *form).ok()?).ok()?));
+        let now: Vec<_> = places.iter().map(identity).collect();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let settled = *last == now;
+        let changed = now != then;
+        *last = now;
+        changed && settled
     }
 
     fn look(&self, path: &str, form: Form) -> Result<Found, String> {
@@ -216,14 +225,17 @@ mod tests {
         let files = files(tmp.path());
         assert!(files.read(&format!("{name}2")).is_err());
         assert_eq!(*files.read(name).unwrap(), *b"old");
-        assert!(!files.changed());
+        assert!(!files.changed() && !files.changed());
         std::fs::write(tmp.path().join("new"), "new!").unwrap();
         std::fs::rename(tmp.path().join("new"), &path).unwrap();
-        assert!(files.changed());
+        assert!(!files.changed(), "it may go on");
+        std::fs::write(&path, "newer").unwrap();
+        assert!(!files.changed(), "it went on");
+        assert!(files.changed(), "it is as it was a look ago");
         assert_eq!(*files.read(name).unwrap(), *b"old");
         let files = self::files(tmp.path());
         assert!(files.read(&format!("{name}2")).is_err());
         std::fs::write(format!("{name}2"), "").unwrap();
-        assert!(files.changed(), "a file that was missing has come");
+        assert!(!files.changed() && files.changed(), "a file that was missing has come");
     }
 }

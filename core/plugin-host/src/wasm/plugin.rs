@@ -191,7 +191,7 @@ impl Inner {
         Ok(())
     }
 
-    /// Reloads when a file that was read has changed. Blocking work is done elsewhere.
+    /// Reloads when a file that was read has changed, and was the same at two looks. Blocking work is done elsewhere.
     pub async fn look_at_files(&self) {
         let files = Arc::clone(&self.watched.lock().unwrap_or_else(PoisonError::into_inner));
         if !tokio::task::spawn_blocking(move || files.changed()).await.unwrap_or(false) {
