@@ -167,6 +167,35 @@ fn nobody_becomes_root_of_the_host() {
     assert!(!allowed(&judge, &request(&user(7, &[]), "system.ping", &[], None)));
 }
 
+/// The actions on plugins, of the engine's reference, but for those that only look.
+fn changes_of_plugins() -> Vec<String> {
+    let api = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/api.md")).unwrap();
+    let mut actions: Vec<String> = api.split('`').filter(|word| word.starts_with("plugin.")).map(str::to_owned).collect();
+    assert!(actions.iter().any(|action| action == "plugin.set"), "{actions:?}");
+    actions.retain(|action| !["plugin.list", "plugin.inspect", "plugin.privileges", "plugin.push"].contains(&action.as_str()));
+    actions
+}
+
+#[test]
+fn who_may_change_plugins_is_root() {
+    for (example, callers, operator) in [
+        ("no-host-root", &[user(0, &[]), user(7, &[998])][..], false),
+        ("read-only", &[certificate("dashboard"), user(1, &[990])], true),
+        ("ci", &[user(1001, &[])], true),
+        ("binds", &[user(7, &[2000])], true),
+    ] {
+        let judge = self::example(example);
+        for action in changes_of_plugins() {
+            for targets in [&[][..], &["plugin:authz-casbin:latest"], &["plugin:new?"]] {
+                let may = |caller: &Caller| allowed(&judge, &request(caller, &action, targets, None));
+                assert!(!callers.iter().any(may), "{example} {action}");
+                assert_eq!(may(&user(0, &[])), operator, "{example} {action}");
+            }
+        }
+    }
+    assert!(allowed(&example("no-host-root"), &request(&user(7, &[998]), "plugin.list", &[], None)));
+}
+
 #[test]
 fn binds_stay_below_their_directories() {
     let judge = example("binds");
