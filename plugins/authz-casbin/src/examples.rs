@@ -216,6 +216,12 @@ fn a_dry_run_refuses_nothing_and_says_what_it_would() {
     let decision = judge.judge(&request(&user(1001, &[]), "container.kill", &["container:x"], None)).unwrap();
     assert!(matches!(decision.verdict, Verdict::Allow) && !judge.filters());
     assert_eq!(decision.rule, "dry run, would deny: user:ci may not container.kill container:x");
+    for targets in [&["container:job?", "image:alpine:3"][..], &["container:web", "container:job?"]] {
+        let decision = judge.judge(&request(&user(1001, &[]), "container.create", targets, None)).unwrap();
+        assert_eq!(decision.rule.starts_with("dry run, would deny"), targets[0] == "container:web");
+        let Verdict::AllowWith(patches) = decision.verdict else { panic!("{targets:?}: whose it is stays known") };
+        assert!(matches!(&patches[..], [Patch::Label((name, owner))] if name == "created-by" && owner == "user:ci"), "{targets:?}");
+    }
     let judge = with("no-host-root", |settings| settings.dry_run = true);
     let decision = judge.judge(&request(&user(0, &[]), "container.create", &["container:?"], exposure(&["privileged"], &[]))).unwrap();
     assert_eq!(

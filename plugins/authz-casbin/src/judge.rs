@@ -86,10 +86,10 @@ impl Judge {
         let rule = match decision {
             Ok(Decision { verdict: Verdict::Deny(denial), rule }) if rule.is_empty() => format!("dry run, would deny: {}", denial.reason),
             Ok(Decision { verdict: Verdict::Deny(denial), rule }) => format!("dry run, would deny: {} ({rule})", denial.reason),
-            Ok(Decision { rule, .. }) => rule,
+            Ok(allowed) => return Ok(allowed),
             Err(error) => format!("dry run, would fail: {error}"),
         };
-        Ok(Decision { verdict: Verdict::Allow, rule })
+        Ok(Decision { verdict: self.allowance(request), rule })
     }
 
     fn decide(&self, request: &Request) -> Result<Decision, String> {
@@ -107,7 +107,7 @@ impl Judge {
             }
             rules.extend(answer.rule.filter(|rule| !rules.contains(rule)));
         }
-        Ok(Decision { verdict: self.allowance(request, &case), rule: rules.join("; ") })
+        Ok(Decision { verdict: self.allowance(request), rule: rules.join("; ") })
     }
 
     fn answer(&self, case: &Case, thing: &Thing) -> Result<Answer, String> {
@@ -148,12 +148,14 @@ impl Judge {
         Ok(self.answer(&case, thing)?.allowed)
     }
 
-    fn allowance(&self, request: &Request, case: &Case) -> Verdict {
+    /// What is created gets its owner's label.
+    fn allowance(&self, request: &Request) -> Verdict {
         let label = &self.settings.owner_label;
         if label.is_empty() || !CREATIONS.contains(&request.action.as_str()) {
             return Verdict::Allow;
         }
-        Verdict::AllowWith(vec![Patch::Label((label.clone(), shown(case.subjects.first()).to_owned()))])
+        let owner = shown(subject::subjects(&request.caller, &self.settings).first()).to_owned();
+        Verdict::AllowWith(vec![Patch::Label((label.clone(), owner))])
     }
 
     pub fn filter(&self, caller: &Caller, objects: &[Object]) -> Result<Vec<bool>, String> {
