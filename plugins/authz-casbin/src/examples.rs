@@ -250,8 +250,9 @@ fn fields_of_requests() {
         allowed(&judged, &Request { input, ..request(&user(1, &[]), "container.create", &[], Some(exposure)) })
     };
     assert!(ask(1000, "CHOWN") && !ask(1001, "CHOWN") && !ask(1000, "SYS_TIME"));
-    let none = judged.judge(&request(&user(1, &[]), "container.create", &[], None));
-    assert!(none.is_err(), "what cannot be compared is an error, which denies");
+    let with = |input: &str| judged.judge(&Request { input: input.to_owned(), ..request(&user(1, &[]), "container.create", &[], None) });
+    assert!(with("{}").is_err(), "what cannot be compared is an error, which denies");
+    assert!(with("").unwrap_err().contains("came without it"), "it was asked for another model");
 
     let groups = model("sub", "p.sub == \"uid:1\" && r.sub.uid == \"7\" && \"998\" in r.sub.groups && r.sub.gid != \"0\"");
     let judged = judge(&groups, Settings::default()).unwrap();

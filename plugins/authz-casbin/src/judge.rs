@@ -93,6 +93,10 @@ impl Judge {
     }
 
     fn decide(&self, request: &Request) -> Result<Decision, String> {
+        // It was asked before a change of the model, which wanted none.
+        if self.reads_input() && request.input.is_empty() {
+            return Err("the model has `input`, and the request came without it".to_owned());
+        }
         let case = Case {
             subjects: subject::subjects(&request.caller, &self.settings),
             action: request.action.as_str().into(),
