@@ -143,7 +143,22 @@ fn a_runner_has_what_it_made() {
     let start =
         |labels| Request { targets: vec![object("exec:e", &[]), object("container:job", labels)], ..request(&ci, "exec.start", &[], None) };
     assert!(allowed(&judge, &start(own)) && !allowed(&judge, &start(other)));
-    assert!(!allowed(&judge, &request(&ci, "image.remove", &["image:alpine:3"], None)));
+    for (action, targets, may) in [
+        ("image.inspect", &["image:alpine:3"][..], true),
+        ("image.create", &["image:own:1?"], true),
+        ("image.create", &[], true),
+        ("image.create", &["image:alpine:3"], false),
+        ("image.remove", &["image:alpine:3"], false),
+        ("image.tag", &["image:own:1", "image:alpine:3"], false),
+        ("image.load", &[], false),
+    ] {
+        assert_eq!(allowed(&judge, &request(&ci, action, targets, None)), may, "{action} {targets:?}");
+    }
+    let commit = |name: &str| Request {
+        targets: vec![object("container:job", own), object(name, &[])],
+        ..request(&ci, "container.commit", &[], None)
+    };
+    assert!(allowed(&judge, &commit("image:own:1?")) && !allowed(&judge, &commit("image:alpine:3")));
 
     assert!(judge.filters());
     let (denial, _) = denial(judge.judge(&on("container.start", other)).unwrap());

@@ -21,7 +21,7 @@ pub fn things(request: &Request, settings: &Settings) -> Vec<Thing> {
     let mut things: Vec<Thing> = request.targets.iter().map(|target| of_object(target, settings)).collect();
     if things.is_empty() {
         let kind = request.action.split('.').next().unwrap_or_default();
-        things.push(plain(vec![format!("{kind}:")], BTreeMap::new()));
+        things.push(plain(vec![format!("{kind}:")], [("kind".to_owned(), kind.into()), ("exists".to_owned(), false.into())].into()));
     }
     if let Some(exposure) = &request.exposure {
         things.extend(exposed(exposure));
