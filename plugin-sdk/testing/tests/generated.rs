@@ -135,8 +135,9 @@ fn bullet(page: &mut String, text: &str, docs: &Docs) {
 }
 
 fn signature(resolve: &Resolve, function: &wit_bindgen_core::wit_parser::Function) -> String {
-    let own = function.kind.resource().is_some();
-    let params = function.params.iter().skip(usize::from(own)).map(|p| format!("{}: {}", p.name, of(resolve, &p.ty)));
+    // The first parameter of a method is what it is a method of.
+    let method = matches!(function.kind, FunctionKind::Method(_) | FunctionKind::AsyncMethod(_));
+    let params = function.params.iter().skip(usize::from(method)).map(|p| format!("{}: {}", p.name, of(resolve, &p.ty)));
     let result = function.result.as_ref().map(|ty| format!(" -> {}", of(resolve, ty))).unwrap_or_default();
     format!("{}({}){result}", function.item_name(), params.collect::<Vec<_>>().join(", "))
 }
