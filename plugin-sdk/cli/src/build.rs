@@ -7,7 +7,7 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -15,10 +15,12 @@ use std::{
 /// The world in the `world.wit` of a plugin.
 const WORLD: &str = "plugin";
 
-/// Makes `build/plugin.wasm`.
+/// Makes `build/plugin.wasm`. One at a time: test programs build the same plugin side by side.
 pub fn run(project: &Project) -> Result<()> {
     let build = project.build_dir();
     fs::create_dir_all(&build).with_context(|| build.display().to_string())?;
+    let path = build.join("lock");
+    let lock = File::create(&path).and_then(|file| file.lock().map(|()| file)).with_context(|| path.display().to_string())?;
     let new = build.join("plugin.wasm.new");
     match project.language()? {
         Language::Rust => rust(project, &new)?,
@@ -33,6 +35,7 @@ pub fn run(project: &Project) -> Result<()> {
     }
     fs::rename(&new, project.built())?;
     println!("{} ({} KiB)", project.built().display(), component.len().div_ceil(1024));
+    drop(lock);
     Ok(())
 }
 
@@ -129,4 +132,25 @@ fn c(project: &Project, to: &Path) -> Result<()> {
 fn world_of(project: &Project) -> Result<String> {
     let world = project.dir.join("world.wit");
     fs::read_to_string(&world).with_context(|| world.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{thread, time::Duration};
+
+    #[test]
+    fn one_build_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("config.json"), include_str!("../../examples/example-authz/config.json")).unwrap();
+        let project = Project::open(dir.path()).unwrap();
+        fs::create_dir(project.build_dir()).unwrap();
+        let held = File::create(project.build_dir().join("lock")).unwrap();
+        held.lock().unwrap();
+        let waiting = thread::spawn(move || run(&project));
+        thread::sleep(Duration::from_millis(200));
+        assert!(!waiting.is_finished());
+        drop(held);
+        assert!(waiting.join().unwrap().unwrap_err().to_string().contains("there is no Cargo.toml"), "its turn has come");
+    }
 }
