@@ -1,7 +1,7 @@
 //! `wharf-plugin bench`
 //!
 //! Without files each kind of the plugin is measured with a load of its own, and authorization with the requests of the first case
-//! file. With files it is the calls in them, in turn.
+//! file, which also says what has to be there: settings, files, secrets. With files it is the calls in them, in turn.
 
 mod load;
 
@@ -29,12 +29,14 @@ pub fn run(project: &Project, set: &[String], files: &[PathBuf], time: Duration)
     runtime()?.block_on(async {
         let mut session = Session::new(project, set).await?;
         if !files.is_empty() {
-            steps(&mut session, files, time).await?.print(&project.name);
-            return Ok(());
+            let calls = calls(&mut session, files).await?;
+            return asked(&mut session, &calls, time).await?.print(&project.name);
         }
+        let cases = project.cases().unwrap_or_default();
+        let calls = calls(&mut session, cases.get(..1).unwrap_or_default()).await?;
         for kind in session.kinds.clone() {
             let measured = match kind {
-                Kind::Authz => steps(&mut session, project.cases()?.get(..1).unwrap_or_default(), time).await,
+                Kind::Authz => asked(&mut session, &calls, time).await,
                 Kind::Logging => load::batches(&*session.face(kind, Plugin::log_driver).await?, time).await,
                 Kind::LogTransform => load::transformations(&*session.face(kind, Plugin::log_transform).await?, time).await,
                 Kind::Volume => load::mounts(&*session.face(kind, Plugin::volume_driver).await?, time).await,
@@ -42,7 +44,7 @@ pub fn run(project: &Project, set: &[String], files: &[PathBuf], time: Duration)
                 Kind::Ipam => load::leases(&*session.face(kind, Plugin::ipam_driver).await?, time).await,
             };
             let unfit = || format!("the plugin does not take the usual load of the kind {}; name a case file", word(kind));
-            measured.with_context(unfit)?.print(&project.name);
+            measured.with_context(unfit)?.print(&project.name)?;
         }
         Ok(())
     })
@@ -53,8 +55,8 @@ enum Call {
     Other(Box<What>),
 }
 
-/// The calls of these files. What asks nothing of the plugin is done before, and what is to fail is left out.
-async fn steps(session: &mut Session, files: &[PathBuf], time: Duration) -> Result<Measured> {
+/// The calls of these files. What asks nothing of the plugin is done, and what is to fail is left out.
+async fn calls(session: &mut Session, files: &[PathBuf]) -> Result<Vec<Call>> {
     let mut calls = Vec::new();
     for line in step::read_all(files)? {
         let Step { what, expect, .. } = line.step;
@@ -69,8 +71,13 @@ async fn steps(session: &mut Session, files: &[PathBuf], time: Duration) -> Resu
             }
         }
     }
+    Ok(calls)
+}
+
+/// These calls, in turn.
+async fn asked(session: &mut Session, calls: &[Call], time: Duration) -> Result<Measured> {
     if calls.is_empty() {
-        bail!("there are no calls in {files:?}");
+        bail!("there are no calls in the case files");
     }
     let decides = |call: &Call| match call {
         Call::Judge(_) => true,
@@ -109,9 +116,10 @@ async fn measure(unit: &'static str, entries: usize, time: Duration, mut call: i
     for number in 0_usize.. {
         let asked = Instant::now();
         let outcome = call(number as u64).await;
-        if number >= WARM_UP {
-            measured.times.push(asked.elapsed());
+        if number < WARM_UP {
+            continue;
         }
+        measured.times.push(asked.elapsed());
         if let Err(e) = outcome {
             measured.errors += 1;
             measured.first.get_or_insert(e);
@@ -124,7 +132,8 @@ async fn measure(unit: &'static str, entries: usize, time: Duration, mut call: i
 }
 
 impl Measured {
-    fn print(mut self, name: &str) {
+    /// Fails when every call did.
+    fn print(mut self, name: &str) -> Result<()> {
         let times = &mut self.times;
         let together: Duration = times.iter().sum();
         times.sort_unstable();
@@ -137,5 +146,26 @@ impl Measured {
         if let Some(first) = self.first {
             println!("the first error: {first}");
         }
+        if self.errors == self.times.len() {
+            bail!("every call failed");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_fails_is_not_measured() {
+        let measured = |fail: fn(u64) -> bool| {
+            let call = async |number| if fail(number) { Err("no".to_owned()) } else { Ok(()) };
+            let measured = runtime().unwrap().block_on(measure("calls", 0, Duration::ZERO, call));
+            (measured.errors, measured.print("p").is_ok())
+        };
+        assert_eq!(measured(|_| true), (WARM_UP, false));
+        assert_eq!(measured(|number| number % 2 == 0), (WARM_UP / 2, true));
+        assert_eq!(measured(|number| number < WARM_UP as u64), (0, true), "while it warms up");
     }
 }
