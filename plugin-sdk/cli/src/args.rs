@@ -63,7 +63,7 @@ fn command() -> Command {
                      level trace and in the format json:\n  { \"log-level\": \"trace\", \"log-format\": \"json\" }\nWith --log-level only a \
                      reload is needed. Requests may hold secrets (variables of containers): keep both files to yourself.",
                 )
-                .arg(Arg::new("plugin").long("plugin").help("Only decisions of this plugin, such as casbin-authz:latest"))
+                .arg(Arg::new("plugin").long("plugin").help("Only decisions of this plugin, such as casbin-authz"))
                 .arg(
                     Arg::new("from-log")
                         .long("from-log")

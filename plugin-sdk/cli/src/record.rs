@@ -7,6 +7,7 @@ use crate::request::Request;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{BufRead, BufReader, Write, stdin, stdout},
     path::Path,
@@ -20,29 +21,46 @@ pub fn run(log: &Path, plugin: Option<&str>) -> Result<()> {
         Box::new(BufReader::new(File::open(log).with_context(|| log.display().to_string())?))
     };
     let mut out = stdout().lock();
-    let mut found = 0_usize;
+    let (mut found, mut plugins) = (0_usize, BTreeSet::new());
     for line in reader.lines() {
-        if let Some(case) = case(&line?, plugin)? {
+        if let Some(case) = case(&line?, plugin, &mut plugins)? {
             writeln!(out, "{case}")?;
             found += 1;
         }
     }
     if found == 0 {
-        bail!("{}: no decisions; the daemon writes them with \"log-level\": \"trace\" and \"log-format\": \"json\"", log.display());
+        bail!("{}: {}", log.display(), nothing(plugin, &plugins));
     }
     eprintln!("{found} decisions");
     Ok(())
 }
 
-/// A line of a log: nothing when it is not about a decision.
-fn case(line: &str, plugin: Option<&str>) -> Result<Option<Value>> {
+/// Why nothing was found, of a log that speaks of these plugins.
+fn nothing(plugin: Option<&str>, plugins: &BTreeSet<String>) -> String {
+    match plugin {
+        Some(plugin) if !plugins.is_empty() => {
+            format!("no decisions of {plugin}; there are some of {}", plugins.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+        }
+        _ => "no decisions; the daemon writes them with \"log-level\": \"trace\" and \"log-format\": \"json\"".to_owned(),
+    }
+}
+
+/// The engine leaves the usual tag out where it names plugins.
+fn familiar(plugin: &str) -> &str {
+    plugin.strip_suffix(":latest").unwrap_or(plugin)
+}
+
+/// A line of a log: nothing when it is not about a decision of the plugin that is wanted. All are added to `plugins`.
+fn case(line: &str, wanted: Option<&str>, plugins: &mut BTreeSet<String>) -> Result<Option<Value>> {
     // Other programs write to a journal, too.
     let Ok(entry) = serde_json::from_str::<Value>(line) else { return Ok(None) };
     let text = |name: &str| entry.get(name).and_then(Value::as_str);
     let (Some("wharf::authz"), Some(request), Some(decision)) = (text("target"), text("request"), text("decision")) else {
         return Ok(None);
     };
-    if plugin.is_some_and(|wanted| text("plugin") != Some(wanted)) {
+    let plugin = familiar(text("plugin").unwrap_or_default());
+    plugins.insert(plugin.to_owned());
+    if wanted.is_some_and(|wanted| familiar(wanted) != plugin) {
         return Ok(None);
     }
     let context = || format!("a decision that this version does not understand: {line}");
@@ -77,15 +95,20 @@ mod tests {
     #[test]
     fn decisions_become_cases() {
         let line = json!({
-            "target": "wharf::authz", "level": "TRACE", "plugin": "p:latest", "rule": "line 3",
+            "target": "wharf::authz", "level": "TRACE", "plugin": "p", "rule": "line 3",
             "request": json!({"action": "container.start", "caller": {"unix": null, "tls": null}}).to_string(),
             "decision": json!({"Deny": {"reason": "no", "hide": true}}).to_string(),
         });
-        let found = case(&line.to_string(), Some("p:latest")).unwrap().unwrap();
+        let mut plugins = BTreeSet::new();
+        let mut case = |line: &str, wanted| super::case(line, wanted, &mut plugins).unwrap();
+        let found = case(&line.to_string(), Some("p")).unwrap();
         assert_eq!(found["expect"], json!({"verdict": "deny", "reason": "no", "hide": true, "rule": "line 3"}));
         assert!(crate::step::parse(&found.to_string()).is_ok());
-        assert!(case(&line.to_string(), Some("q:latest")).unwrap().is_none());
-        assert!(case("wharfd[3]: starting", None).unwrap().is_none());
-        assert!(case(r#"{"target":"wharf::authz","action":"x"}"#, None).unwrap().is_none());
+        assert_eq!(case(&line.to_string(), Some("p:latest")).unwrap(), found);
+        assert!(case(&line.to_string(), Some("p:2")).is_none() && case(&line.to_string(), Some("q")).is_none());
+        assert!(case("wharfd[3]: starting", None).is_none());
+        assert!(case(r#"{"target":"wharf::authz","action":"x"}"#, None).is_none());
+        assert_eq!(nothing(Some("q"), &plugins), "no decisions of q; there are some of p");
+        assert!(nothing(Some("q"), &BTreeSet::new()).contains("log-level"));
     }
 }
