@@ -203,6 +203,11 @@ pub trait Endpoint<C = crate::Cx> {
         None
     }
 
+    /// What is answered when there is no object that the input names.
+    fn absent(object: &Object) -> Error {
+        authz::absent(object)
+    }
+
     /// Changes the input as an authorizer wants it.
     ///
     /// # Errors
@@ -331,11 +336,21 @@ async fn answer<C: Context, E: Endpoint<C> + 'static>(cx: Arc<C>, rq: Request) -
     version::admit(cx.gate().min_version, received.version, &received.uri, &E::ROW)?;
     let mut question = authz::question(cx.as_ref(), E::ROW.action, &received, rq.headers());
     let mut input = E::decode(&cx, rq).await?;
-    if let Some(question) = &mut question {
-        question.ask::<C, E>(&cx, &mut input).await?;
-    }
+    let judged = match &mut question {
+        Some(question) => {
+            question.ask::<C, E>(&cx, &mut input).await?;
+            Some(question.judged())
+        }
+        None => None,
+    };
+    let work = async move {
+        match judged {
+            Some(judged) => judged.scope(E::execute(&cx, input)).await,
+            None => E::execute(&cx, input).await,
+        }
+    };
     let output = if E::OUTLIVES_CLIENT {
-        let task = tokio::spawn(async move { E::execute(&cx, input).await });
+        let task = tokio::spawn(work);
         match task.await {
             Ok(output) => output?,
             Err(e) => match e.try_into_panic() {
@@ -344,7 +359,7 @@ async fn answer<C: Context, E: Endpoint<C> + 'static>(cx: Arc<C>, rq: Request) -
             },
         }
     } else {
-        E::execute(&cx, input).await?
+        work.await?
     };
     let response = output.into_reply();
     match question {

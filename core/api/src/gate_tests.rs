@@ -50,7 +50,8 @@ impl Endpoint<TestCx> for Echo {
         Ok(json!({ "name": name, "api": api, "body": body }))
     }
     fn targets(input: &Value, _: &TestCx) -> Vec<Object> {
-        vec![Object::named(ObjectKind::Image, input["name"].as_str().unwrap())]
+        let name = input["name"].as_str().unwrap();
+        vec![Object { id: name.to_owned(), ..Object::named(ObjectKind::Image, name) }]
     }
     async fn execute(cx: &TestCx, input: Value) -> Result<Json<Value>> {
         cx.executed.fetch_add(1, Ordering::SeqCst);
@@ -328,13 +329,19 @@ impl Authorizer for Keeper {
 #[tokio::test]
 async fn what_is_hidden_does_not_exist_and_changes_need_somebody_to_make_them() {
     let (app, cx) = app(vec![Arc::new(Keeper { blind: false })]);
-    let answer = ask(&app, "POST", "/v1.41/images/a/tag").await;
-    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::NOT_FOUND, "{\"message\":\"No such image: a\"}\n"));
+    let absent = ask(&app, "POST", "/v1.41/images/missing/tag").await;
+    assert_eq!((absent.status, absent.body.as_str()), (StatusCode::NOT_FOUND, "{\"message\":\"No such image: missing\"}\n"));
+    // Denied as hidden, and filtered out: both look as if there were none, to the last header.
+    for name in ["a", "secret"] {
+        let answer = ask(&app, "POST", &format!("/v1.41/images/{name}/tag")).await;
+        assert_eq!((answer.status, answer.body), (absent.status, absent.body.replace("missing", name)));
+        assert!(answer.headers.keys().eq(absent.headers.keys()), "{:?}", answer.headers);
+    }
     let answer = ask(&app, "POST", "/v1.41/images/b/tag").await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(answer.body.contains("plugin keeper failed with error: image.tag takes no changes"), "{}", answer.body);
     assert_eq!(ask(&app, "POST", "/v1.41/images/c/tag").await.status, StatusCode::OK);
-    assert_eq!(cx.executed.load(Ordering::SeqCst), 1);
+    assert_eq!(cx.executed.load(Ordering::SeqCst), 2, "the one that is missing, and this one");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ pub use prune::PrunedImages;
 use crate::{
     Events,
     containers::{Index, blocking},
+    judged,
     metrics::{Metrics, Timer},
     wiring::LayerStore,
 };
@@ -23,6 +24,7 @@ use tokio_util::io::SyncIoBridge;
 pub use wharf_images::Image;
 use wharf_images::{DeleteEvent, ImageStore, ImportOptions, LoadProgress, Platform, Usage};
 use wharf_layers::Layers;
+use wharf_spi::authz::ObjectKind;
 use wharf_types::{Digest, Error, ErrorKind, Reference, Result, Timestamp};
 
 /// Progress messages that may wait for a slow client before the load waits too.
@@ -113,12 +115,16 @@ impl Images {
         self.store.list()
     }
 
-    /// Finds one by id, id prefix or reference.
+    /// Finds one by id, id prefix or reference; in a request that was judged, the one that was judged.
     ///
     /// # Errors
-    /// 404 `No such image: NAME`.
+    /// 404 `No such image: NAME`, also when the name means another image by now.
     pub fn get(&self, name: &str) -> Result<Arc<Image>> {
-        self.store.resolve(name)
+        let found = self.store.resolve(name)?;
+        match judged::id_of(ObjectKind::Image, name) {
+            Some(id) if id != found.id.as_str() => Err(Error::not_found(format!("No such image: {name}"))),
+            _ => Ok(found),
+        }
     }
 
     /// The same, when it is for one of `platforms`, or none are named.

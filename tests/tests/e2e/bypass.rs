@@ -15,6 +15,7 @@ suite![
     paths_in_disguise,
     options_at_the_start,
     links_that_move,
+    names_that_move,
     streams_are_judged,
     what_is_not_served,
     callers_in_containers,
@@ -227,6 +228,30 @@ fn links_that_move(case: &Case) {
         poll::until("the other file is read", || daemon.docker(&["logs", "lingers"]).stdout.ends_with("secret\n").then_some(()));
     }
     daemon.docker(&["rm", "-f", "lingers"]).ok();
+}
+
+/// A name that means another container once it was judged.
+fn names_that_move(case: &Case) {
+    let (plugin, daemon) = guarded(case);
+    let create = |name: &str| daemon.docker(&["create", "--name", name, "--network", "none", "busybox", "true"]).ok();
+    let secret = create("secret");
+    let name = &secret[..12];
+    let mine = create(name);
+    let dir = tempfile::tempdir().unwrap();
+    let wait = dir.path().join("wait");
+    std::fs::write(&wait, "").unwrap();
+    let path = format!("/containers/{name}/json");
+    plugin.rules(&json!([{"in": path, "of": "RequestUri", "wait": wait, "say": {"Allow": true}}]));
+    let inspected = std::thread::scope(|scope| {
+        let inspect = scope.spawn(|| daemon.http().get(&path));
+        let asked = || plugin.asked().iter().any(|rq| rq["RequestUri"].as_str().unwrap().ends_with(&path)).then_some(());
+        poll::until("the plugin thinks about it", asked);
+        daemon.docker(&["rename", &mine, "other"]).ok();
+        std::fs::remove_file(&wait).unwrap();
+        inspect.join().unwrap()
+    });
+    let shown = inspected.expect(200).json()["Id"].as_str().unwrap().to_owned();
+    assert_eq!(shown, if case.engine().is_dockerd() { secret } else { mine });
 }
 
 /// Streams that take over the connection are judged before they do (envoy, docker/cli#7086).

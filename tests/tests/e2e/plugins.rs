@@ -133,7 +133,7 @@ fn settings_of_a_plugin(case: &Case) {
 /// An authorization plugin as they are written: a small web server on a socket. It denies what `rules` says and writes down what it
 /// was asked.
 const PLUGIN: &str = r#"
-import base64, http.server, json, os, socketserver, sys
+import base64, http.server, json, os, socketserver, sys, time
 path, rules, asked = sys.argv[1:]
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -156,8 +156,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for rule in json.load(open(rules)):
             if rule["in"] in request["RequestUri"] + request[rule.get("of", "RequestBody")] and self.path.endswith(rule.get("when", "Req")):
                 if rule.get("hang"):
-                    import time
                     time.sleep(100)
+                while rule.get("wait") and os.path.exists(rule["wait"]):
+                    time.sleep(0.02)
                 return self.reply(rule["say"])
         self.reply({"Allow": True})
 

@@ -14,9 +14,10 @@ use crate::{
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, header};
 use http_body::Body as _;
-pub use objects::{container, exec, image, join, new_container, new_image, of_container, of_image};
+pub use objects::{container, container_name, exec, image, join, new_container, new_image, of_container, of_image};
 pub use sight::Sight;
 use std::sync::Arc;
+use wharf_engine::Judged;
 use wharf_spi::Extensions;
 use wharf_spi::authz::{Action, Authorizer, AuthzRequest, Decision, Denial, Object, ObjectKind, Patch, RawView, Verdict};
 use wharf_types::{Error, Result};
@@ -32,6 +33,7 @@ pub struct Question {
     extensions: Arc<dyn Extensions>,
     chain: Arc<[Arc<dyn Authorizer>]>,
     request: AuthzRequest,
+    judged: Judged,
 }
 
 /// Begins a question; none when there is nobody to ask.
@@ -40,6 +42,8 @@ pub fn question(cx: &impl Context, action: Action, received: &Received, headers:
     if chain.is_empty() {
         return None;
     }
+    // HTTP/2 and proxies' requests have an authority before it, which says nothing.
+    let uri = received.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
     let headers = if chain.iter().any(|a| a.judges_answers()) { shown(headers) } else { Vec::new() };
     let request = AuthzRequest {
         caller: cx.caller(&received.caller),
@@ -48,21 +52,25 @@ pub fn question(cx: &impl Context, action: Action, received: &Received, headers:
         targets: Vec::new(),
         exposure: None,
         input: String::new(),
-        http: RawView { method: received.method.to_string(), uri: received.uri.to_string(), headers },
+        http: RawView { method: received.method.to_string(), uri, headers },
     };
-    Some(Question { extensions: cx.gate().extensions.clone(), chain, request })
+    Some(Question { extensions: cx.gate().extensions.clone(), chain, request, judged: Judged::default() })
 }
 
 impl Question {
-    /// Asks every authorizer in order about the input of an endpoint.
+    /// Asks every authorizer in order about the input of an endpoint. What it names is looked up once; see [`Question::judged`].
     ///
     /// # Errors
-    /// 403 with the first denial's reason; 404 for what is hidden; 500 when an authorizer fails.
+    /// 403 with the first denial's reason; for what is hidden what the endpoint answers when there is none; 500 when an authorizer
+    /// fails.
     pub async fn ask<C: Context, E: Endpoint<C>>(&mut self, cx: &C, input: &mut E::Input) -> Result<(), Failure> {
         self.describe::<C, E>(cx, input)?;
-        self.look().await?;
+        if let Some(hidden) = self.hidden().await {
+            self.extensions.hidden(&self.request, hidden);
+            return Err(E::absent(self.subject(hidden)).into());
+        }
         for authorizer in self.chain.clone().iter() {
-            let patches = self.put(authorizer.as_ref()).await?;
+            let patches = self.put(authorizer.as_ref(), E::absent).await?;
             if !patches.is_empty() {
                 E::patch(input, &patches).map_err(|e| failed(authorizer.name(), &e))?;
                 self.describe::<C, E>(cx, input)?;
@@ -78,14 +86,15 @@ impl Question {
     pub async fn ask_bare(&mut self) -> Result<(), Failure> {
         "null".clone_into(&mut self.request.input);
         for authorizer in self.chain.iter() {
-            self.put(authorizer.as_ref()).await?;
+            self.put(authorizer.as_ref(), absent).await?;
         }
         Ok(())
     }
 
     fn describe<C: Context, E: Endpoint<C>>(&mut self, cx: &C, input: &E::Input) -> Result<()> {
-        self.request.targets = E::targets(input, cx);
-        self.request.exposure = E::exposure(input, cx);
+        self.request.targets = self.judged.within(|| E::targets(input, cx));
+        self.judged = Judged::new(&self.request.targets);
+        self.request.exposure = self.judged.within(|| E::exposure(input, cx));
         if self.chain.iter().any(|a| a.interests().input) {
             let text = serde_json::to_string(input);
             self.request.input = text.map_err(|e| Error::system(format!("encoding the request for authorization: {e}")))?;
@@ -93,36 +102,40 @@ impl Question {
         Ok(())
     }
 
-    /// Hides what the caller may not see.
-    async fn look(&self) -> Result<(), Failure> {
+    /// What names in the request mean while it is executed.
+    pub fn judged(&self) -> Judged {
+        self.judged.clone()
+    }
+
+    /// The first object that the caller may not see.
+    async fn hidden(&self) -> Option<&Object> {
         let sight = Sight::new(&self.chain, || self.request.caller.clone());
-        let there: Vec<Object> = self.request.targets.iter().filter(|t| !t.id.is_empty()).cloned().collect();
-        if sight.is_open() || there.is_empty() {
-            return Ok(());
+        let there = || self.request.targets.iter().filter(|t| !t.id.is_empty());
+        if sight.is_open() || there().next().is_none() {
+            return None;
         }
-        let seen = sight.of(&there).await;
-        match there.iter().zip(seen).find(|(_, seen)| !seen) {
-            Some((hidden, _)) => {
-                self.extensions.hidden(&self.request, hidden);
-                Err(Failure::denied(not_found(hidden)))
-            }
-            None => Ok(()),
-        }
+        let seen = sight.of(&there().cloned().collect::<Vec<_>>()).await;
+        there().zip(seen).find_map(|(object, seen)| (!seen).then_some(object))
     }
 
-    async fn put(&self, authorizer: &dyn Authorizer) -> Result<Vec<Patch>, Failure> {
+    /// What the request calls an object: that of an exec is the exec, whose container it does not name.
+    fn subject<'a>(&'a self, object: &'a Object) -> &'a Object {
+        self.request.targets.first().filter(|first| first.kind == ObjectKind::Exec).unwrap_or(object)
+    }
+
+    async fn put(&self, authorizer: &dyn Authorizer, absent: fn(&Object) -> Error) -> Result<Vec<Patch>, Failure> {
         let outcome = authorizer.judge(&self.request).await;
-        self.obey(authorizer.name(), outcome)
+        self.obey(authorizer.name(), outcome, absent)
     }
 
-    fn obey(&self, name: &str, outcome: Result<Decision>) -> Result<Vec<Patch>, Failure> {
+    fn obey(&self, name: &str, outcome: Result<Decision>, absent: fn(&Object) -> Error) -> Result<Vec<Patch>, Failure> {
         match outcome.map(|d| d.verdict) {
             Ok(Verdict::Allow) => Ok(Vec::new()),
             Ok(Verdict::AllowWith(patches)) => Ok(patches),
             Ok(Verdict::Deny(Denial { hide: true, .. })) if !self.request.targets.is_empty() => {
                 let targets = &self.request.targets;
                 let hidden = targets.iter().find(|target| !target.id.is_empty()).or(targets.first());
-                Err(Failure::denied(hidden.map_or_else(|| Error::not_found("page not found"), not_found)))
+                Err(hidden.map_or_else(|| Error::not_found("page not found"), absent).into())
             }
             Ok(Verdict::Deny(Denial { reason, .. })) => {
                 Err(Failure::denied(Error::forbidden(format!("authorization denied by plugin {name}: {reason}"))))
@@ -151,7 +164,7 @@ impl Question {
         };
         for authorizer in judges {
             let outcome = authorizer.judge_answer(&self.request, parts.status.as_u16(), &shown(&parts.headers), &bytes).await;
-            self.obey(authorizer.name(), outcome)?;
+            self.obey(authorizer.name(), outcome, absent)?;
         }
         Ok(Response::from_parts(parts, body))
     }
@@ -161,8 +174,8 @@ fn failed(name: &str, e: &Error) -> Failure {
     Failure::denied(Error::system(format!("plugin {name} failed with error: {}", e.message())))
 }
 
-/// In Docker's words, as if it did not exist.
-fn not_found(object: &Object) -> Error {
+/// What is answered when there is no such object, in Docker's words.
+pub fn absent(object: &Object) -> Error {
     let named = &object.named;
     Error::not_found(match object.kind {
         ObjectKind::Container => format!("No such container: {named}"),

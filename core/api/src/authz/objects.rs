@@ -12,6 +12,13 @@ pub fn container(cx: &crate::Cx, named: &str) -> Vec<Object> {
     vec![found.map_or_else(|| Object::named(ObjectKind::Container, named), |object| Object { named: named.to_owned(), ..object })]
 }
 
+/// The name that a container is to get. Who has it already is its object, and not one whose id begins so.
+pub fn container_name(cx: &crate::Cx, name: &str) -> Vec<Object> {
+    let name = name.trim_start_matches('/');
+    let exact = |object: Object| if object.name == name { object } else { Object::named(ObjectKind::Container, name) };
+    container(cx, name).into_iter().map(exact).collect()
+}
+
 /// A container in a list.
 pub fn of_container(view: &ContainerView) -> Object {
     let mut object = Object::named(ObjectKind::Container, "");
@@ -32,7 +39,10 @@ pub fn new_container(cx: &crate::Cx, name: Option<&str>, body: &ContainerCreate)
     let mut objects: Vec<Object> = others.into_iter().flat_map(|other| container(cx, other)).collect();
     let mut made = Object::named(ObjectKind::Container, name.unwrap_or_default().trim_start_matches('/'));
     made.image.clone_from(&body.config.image);
-    made.labels = body.config.labels.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    // It gets the labels of its image, where it has no others.
+    let mut labels = cx.images.get(&made.image).ok().and_then(|image| image.config.config.labels.clone()).unwrap_or_default();
+    labels.extend(body.config.labels.iter().map(|(k, v)| (k.clone(), v.clone())));
+    made.labels = labels.into_iter().collect();
     objects.push(made);
     objects
 }

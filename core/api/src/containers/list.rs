@@ -53,8 +53,9 @@ impl Endpoint for List {
     }
 
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let selection = Selection::resolve(input.filters, input.all, &cx.containers, &cx.images)?;
-        let selected = selection.apply(input.sight.keep(cx.containers.list(), of_container).await, input.limit);
+        let seen = input.sight.keep(cx.containers.list(), of_container).await;
+        let selection = Selection::resolve(input.filters, input.all, &seen, &cx.containers, &cx.images)?;
+        let selected = selection.apply(seen, input.limit);
         summaries(cx, selected, input.size, input.api).await.map(Json)
     }
 }

@@ -29,7 +29,7 @@ impl Endpoint for Rename {
         Ok(Input { id: rq.path("id")?, name: rq.query().text("name").unwrap_or_default().to_owned() })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
-        [authz::container(cx, &input.id), authz::container(cx, input.name.trim_start_matches('/'))].concat()
+        [authz::container(cx, &input.id), authz::container_name(cx, &input.name)].concat()
     }
     async fn execute(cx: &Cx, input: Input) -> Result<NoContent> {
         cx.containers.rename(&input.id, &input.name).await.map(|()| NoContent)

@@ -49,12 +49,16 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Checks values and looks names up.
+    /// Checks values and looks names up; `seen` are the containers that there are for the caller.
     ///
     /// # Errors
     /// 400 for a bad value; 404 for an unknown container in `before` or `since`.
-    pub fn resolve(filters: Filters, all: bool, containers: &Containers, images: &Images) -> Result<Self> {
-        let container = |key: &str| filters.get(key).first().map(|n| containers.get(n).map(|c| c.id().clone())).transpose();
+    pub fn resolve(filters: Filters, all: bool, seen: &[ContainerView], containers: &Containers, images: &Images) -> Result<Self> {
+        let find = |name: &String| {
+            let found = containers.get(name)?.id().clone();
+            if seen.iter().any(|c| *c.id() == found) { Ok(found) } else { Err(Error::not_found(format!("No such container: {name}"))) }
+        };
+        let container = |key: &str| filters.get(key).first().map(find).transpose();
         let ancestor = |name: &String| images.get(name).ok().map(|i| i.id.clone());
         let (before, since) = (container("before")?, container("since")?);
         let ancestors = filters.has("ancestor").then(|| filters.get("ancestor").iter().filter_map(ancestor).collect());

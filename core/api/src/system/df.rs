@@ -64,7 +64,7 @@ impl Endpoint for Df {
         let containers = match wanted("container") {
             true => {
                 let seen = sight.keep(cx.containers.list(), of_container).await;
-                let all = Everything::resolve(Filters::default(), true, &cx.containers, &cx.images)?.apply(seen, None);
+                let all = Everything::resolve(Filters::default(), true, &seen, &cx.containers, &cx.images)?.apply(seen, None);
                 Some(containers::summaries(cx, all, true, api).await?)
             }
             false => None,

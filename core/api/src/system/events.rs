@@ -3,7 +3,7 @@
 use crate::{
     Cx,
     accept::Lines,
-    authz::Sight,
+    authz::{Sight, of_container},
     contract::{Answer, filters, text},
     endpoint::{Endpoint, Row},
     filters::Filters,
@@ -35,7 +35,14 @@ pub struct Input {
     #[serde(skip)]
     format: Format,
     #[serde(skip)]
+    eyes: Eyes,
+}
+
+/// What the subscriber may see.
+#[derive(Clone)]
+struct Eyes {
     sight: Sight,
+    container: Arc<dyn Fn(&str) -> Option<Object> + Send + Sync>,
 }
 
 /// How one subscriber reads events.
@@ -67,29 +74,32 @@ impl Endpoint for Events {
         let filters = rq.filters()?;
         let flat = rq.api().before(52);
         let lines = if flat { Lines::Json } else { Lines::negotiate(rq.headers()) };
-        Ok(Input { since, until, filters, format: Format { lines, flat }, sight: cx.sight(&rq) })
+        let containers = cx.containers.clone();
+        let container = Arc::new(move |id: &str| Some(of_container(&containers.get(id).ok()?)));
+        let eyes = Eyes { sight: cx.sight(&rq), container };
+        Ok(Input { since, until, filters, format: Format { lines, flat }, eyes })
     }
 
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
-        let Input { since, until, filters, format, sight } = input;
+        let Input { since, until, filters, format, eyes } = input;
         let now = Timestamp::now();
         // A look back without `since` goes as far as is remembered, when `until` bounds it.
         let (past, live) = cx.events.subscribe(since.or(until.map(|_| Timestamp::ZERO)));
         let past: Vec<_> = past.into_iter().filter(|e| until.is_none_or(|u| e.time <= u) && wanted(&filters, e)).collect();
-        let past = seen(&sight, past).await;
+        let past = eyes.keep(past).await;
         let past = stream::iter(past.into_iter().map(move |e| format.encode(&e)));
         let content_type = format.lines.content_type();
         if until.is_some_and(|u| u <= now) {
             return Ok(streaming(content_type, body(past)));
         }
         let deadline = until.map(|u| Instant::now() + u.since(now));
-        Ok(streaming(content_type, body(past.chain(follow(live, (filters, sight), format, deadline)))))
+        Ok(streaming(content_type, body(past.chain(follow(live, (filters, eyes), format, deadline)))))
     }
 }
 
 fn follow(
     live: Receiver<Arc<Event>>,
-    which: (Filters, Sight),
+    which: (Filters, Eyes),
     format: Format,
     deadline: Option<Instant>,
 ) -> impl futures_util::Stream<Item = Bytes> + Send + 'static {
@@ -99,7 +109,7 @@ fn follow(
         loop {
             match tokio::time::timeout_at(deadline, live.recv()).await.ok()? {
                 Ok(event) if wanted(&which.0, &event) => {
-                    if let Some(event) = seen(&which.1, vec![event]).await.first() {
+                    if let Some(event) = which.1.keep(vec![event]).await.first() {
                         return Some((format.encode(event), (live, which)));
                     }
                 }
@@ -111,30 +121,37 @@ fn follow(
     })
 }
 
-/// The events about objects that are seen, and those about none.
-async fn seen(sight: &Sight, events: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
-    if sight.is_open() {
-        return events;
+impl Eyes {
+    /// The events about objects that are seen, and those about none.
+    async fn keep(&self, events: Vec<Arc<Event>>) -> Vec<Arc<Event>> {
+        if self.sight.is_open() {
+            return events;
+        }
+        let objects: Vec<_> = events.iter().map(|e| self.objects(e)).collect();
+        let mut seen = self.sight.of(&objects.concat()).await.into_iter();
+        let shown: Vec<bool> = objects.iter().map(|about| about.iter().fold(true, |all, _| all & (seen.next() == Some(true)))).collect();
+        events.into_iter().zip(shown).filter_map(|(event, shown)| shown.then_some(event)).collect()
     }
-    let objects: Vec<_> = events.iter().map(|e| object(e)).collect();
-    let about: Vec<Object> = objects.iter().flatten().cloned().collect();
-    let mut answers = sight.of(&about).await.into_iter();
-    let shown = objects.iter().map(|o| o.is_none() || answers.next() == Some(true)).collect::<Vec<_>>();
-    events.into_iter().zip(shown).filter_map(|(event, shown)| shown.then_some(event)).collect()
-}
 
-fn object(event: &Event) -> Option<Object> {
-    let kind = match event.kind {
-        "container" => ObjectKind::Container,
-        "image" => ObjectKind::Image,
-        "volume" => ObjectKind::Volume,
-        "network" => ObjectKind::Network,
-        "plugin" => ObjectKind::Plugin,
-        _ => return None,
-    };
-    let attribute = |name: &str| event.attributes.get(name).cloned().unwrap_or_default();
-    let labels = event.attributes.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
-    Some(Object { id: event.id.clone(), name: attribute("name"), image: attribute("image"), labels, ..Object::named(kind, "") })
+    /// What an event is about: a network's also about the container that joins or leaves it.
+    fn objects(&self, event: &Event) -> Vec<Object> {
+        let attribute = |name: &str| event.attributes.get(name).cloned().unwrap_or_default();
+        let kind = match event.kind {
+            "container" => ObjectKind::Container,
+            "image" => ObjectKind::Image,
+            "volume" => ObjectKind::Volume,
+            "network" => ObjectKind::Network,
+            "plugin" => ObjectKind::Plugin,
+            _ => return Vec::new(),
+        };
+        let labels = event.attributes.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let object = Object { id: event.id.clone(), name: attribute("name"), image: attribute("image"), labels, ..Object::named(kind, "") };
+        let joining = event.attributes.get("container").filter(|_| kind == ObjectKind::Network).map(|id| {
+            let gone = || Object { id: id.clone(), ..Object::named(ObjectKind::Container, "") };
+            (self.container)(id).unwrap_or_else(gone)
+        });
+        [object].into_iter().chain(joining).collect()
+    }
 }
 
 impl Format {
@@ -202,6 +219,7 @@ fn repository(reference: &str) -> &str {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
+    use wharf_spi::authz::{Authorizer, AuthzRequest, Caller, Decision, Interests, Verdict};
 
     fn event(kind: &'static str, action: &str, id: &str, attributes: &[(&str, &str)]) -> Event {
         Event {
@@ -263,8 +281,41 @@ mod tests {
         bus.publish("image", "tag", "x", BTreeMap::new());
         bus.publish("container", "die", "y", BTreeMap::new());
         let filters = Filters::parse(r#"{"type":["container"]}"#).unwrap();
-        let lines: Vec<_> =
-            follow(live, (filters, Sight::default()), format, Some(Instant::now() + Duration::from_secs(5))).collect().await;
+        let eyes = Eyes { sight: Sight::default(), container: Arc::new(|_| None) };
+        let lines: Vec<_> = follow(live, (filters, eyes), format, Some(Instant::now() + Duration::from_secs(5))).collect().await;
         assert_eq!(lines.len(), 1);
+    }
+
+    /// Shows everything but the container `secret`.
+    struct Screen;
+
+    #[async_trait::async_trait]
+    impl Authorizer for Screen {
+        fn name(&self) -> &str {
+            "screen"
+        }
+        fn interests(&self) -> Interests {
+            Interests { input: false, filter: true }
+        }
+        async fn judge(&self, _: &AuthzRequest) -> Result<Decision> {
+            Ok(Verdict::Allow.into())
+        }
+        async fn filter(&self, _: &Caller, objects: &[Object]) -> Result<Vec<bool>> {
+            Ok(objects.iter().map(|o| o.name != "secret").collect())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_joins_a_network_is_seen_as_itself() {
+        let chain: [Arc<dyn Authorizer>; 1] = [Arc::new(Screen)];
+        let named = |name: &str| Object { name: name.to_owned(), ..Object::named(ObjectKind::Container, "") };
+        let container = Arc::new(move |id: &str| (id == "2").then(|| named("secret")));
+        let eyes = Eyes { sight: Sight::new(&chain, Caller::default), container };
+        let connect = |id| Arc::new(event("network", "connect", "n", &[("container", id), ("name", "bridge")]));
+        let secret = Arc::new(event("container", "die", "2", &[("name", "secret")]));
+        let daemon = Arc::new(event("daemon", "reload", "d", &[]));
+        let kept = eyes.keep(vec![connect("1"), connect("2"), secret, daemon, connect("3")]).await;
+        let ids: Vec<_> = kept.iter().map(|e| e.attributes.get("container").map_or(e.id.as_str(), String::as_str)).collect();
+        assert_eq!(ids, ["1", "d", "3"]);
     }
 }

@@ -1,11 +1,13 @@
 //! Which containers there are: by id, by name, by prefix. Rebuilt from the documents at boot, so it cannot disagree with them.
 
 use super::actor::{Command, Published};
+use crate::judged;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 use tokio::sync::{mpsc, watch};
+use wharf_spi::authz::ObjectKind;
 use wharf_types::{ContainerId, ContainerName, Error, Result};
 
 /// How to talk to a container's actor and what it last published.
@@ -39,29 +41,16 @@ impl Index {
         self.maps.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Full id, then name, then unique id prefix.
+    /// Full id, then name, then unique id prefix; in a request that was judged, what that was when it was judged.
     ///
     /// # Errors
     /// 404 `No such container: TEXT`, 400 for an ambiguous prefix.
     pub fn resolve(&self, text: &str) -> Result<Handle> {
+        let judged = judged::id_of(ObjectKind::Container, text);
         let maps = self.read();
-        if let Some(handle) = maps.handles.get(text) {
-            return Ok(handle.clone());
-        }
-        let named = text.parse::<ContainerName>().ok().and_then(|name| maps.names.get(&name));
-        if let Some(handle) = named.and_then(|id| maps.handles.get(id)) {
-            return Ok(handle.clone());
-        }
-        let missing = || Error::not_found(format!("No such container: {text}"));
-        if text.is_empty() {
-            return Err(missing());
-        }
-        let from = (std::ops::Bound::Included(text), std::ops::Bound::Unbounded);
-        let mut matches = maps.handles.range::<str, _>(from).take_while(|(id, _)| id.as_str().starts_with(text));
-        match (matches.next(), matches.next()) {
-            (Some((_, handle)), None) => Ok(handle.clone()),
-            (Some(_), Some(_)) => Err(Error::invalid(format!("multiple IDs found with provided prefix: {text}"))),
-            (None, _) => Err(missing()),
+        match judged {
+            None => maps.find(text),
+            Some(id) => maps.handles.get(id.as_str()).cloned().ok_or_else(|| maps.find(text).err().unwrap_or_else(|| missing(text))),
         }
     }
 
@@ -104,6 +93,32 @@ impl Index {
     }
 }
 
+impl Maps {
+    fn find(&self, text: &str) -> Result<Handle> {
+        if let Some(handle) = self.handles.get(text) {
+            return Ok(handle.clone());
+        }
+        let named = text.parse::<ContainerName>().ok().and_then(|name| self.names.get(&name));
+        if let Some(handle) = named.and_then(|id| self.handles.get(id)) {
+            return Ok(handle.clone());
+        }
+        if text.is_empty() {
+            return Err(missing(text));
+        }
+        let from = (std::ops::Bound::Included(text), std::ops::Bound::Unbounded);
+        let mut matches = self.handles.range::<str, _>(from).take_while(|(id, _)| id.as_str().starts_with(text));
+        match (matches.next(), matches.next()) {
+            (Some((_, handle)), None) => Ok(handle.clone()),
+            (Some(_), Some(_)) => Err(Error::invalid(format!("multiple IDs found with provided prefix: {text}"))),
+            (None, _) => Err(missing(text)),
+        }
+    }
+}
+
+fn missing(text: &str) -> Error {
+    Error::not_found(format!("No such container: {text}"))
+}
+
 /// A name taken; freed again when dropped before [`Reservation::keep`].
 pub struct Reservation {
     index: Arc<Index>,
@@ -128,6 +143,8 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Judged;
+    use wharf_spi::authz::Object;
 
     fn index_of(ids: &[&str]) -> Arc<Index> {
         let index = Arc::new(Index::default());
@@ -141,6 +158,27 @@ mod tests {
     }
     fn found(index: &Index, text: &str) -> Result<String> {
         index.resolve(text).map(|h| h.published.borrow().view.id().to_string())
+    }
+
+    #[tokio::test]
+    async fn what_was_judged_is_what_is_meant() {
+        let index = index_of(&["aa1", "bb"]);
+        let named: ContainerName = "aa".parse().unwrap();
+        index.reserve(named.clone(), &format!("{:0<64}", "bb").parse().unwrap()).unwrap().keep();
+        let object = |text: &str| Object { id: found(&index, text).unwrap_or_default(), ..Object::named(ObjectKind::Container, text) };
+        let judged = Judged::new(&[object("aa"), object("cc")]);
+        // Now the name is gone, and "aa" is the beginning of another id.
+        index.release(&named);
+        assert!(found(&index, "aa").unwrap().starts_with("aa1"));
+        index.reserve("cc".parse().unwrap(), &format!("{:0<64}", "bb").parse().unwrap()).unwrap().keep();
+        let (was, none) = judged.scope(async { (found(&index, "aa"), found(&index, "cc")) }).await;
+        assert!(was.unwrap().starts_with("bb"));
+        assert_eq!(none.unwrap_err().message(), "No such container: cc");
+        assert!(found(&index, "cc").unwrap().starts_with("bb"));
+        // Of two that begin so, none was judged.
+        let index = index_of(&["aa1", "aa2"]);
+        let error = Judged::new(&[Object::named(ObjectKind::Container, "aa")]).within(|| found(&index, "aa")).unwrap_err();
+        assert!(error.message().starts_with("multiple IDs"), "{error}");
     }
 
     #[test]

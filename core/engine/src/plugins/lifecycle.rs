@@ -169,8 +169,8 @@ impl Plugins {
         if managed.document.enabled && !force {
             return Err(Error::conflict(format!("plugin {:?} is enabled", managed.name())));
         }
-        if managed.document.enabled && !managed.is_component() {
-            // Its mounts have to be gone before its files go.
+        if managed.document.enabled {
+            // Half removed, it must not start again: with mounts of files that are gone, or without what it kept.
             managed.document.enabled = false;
             self.commit(&managed.id, &managed.document).await?;
         }
