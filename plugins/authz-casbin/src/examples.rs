@@ -163,6 +163,11 @@ fn a_runner_has_what_it_made() {
     assert!(judge.filters());
     let (denial, _) = denial(judge.judge(&on("container.start", other)).unwrap());
     assert!(denial.hide, "what it may not inspect is not there");
+    // And what is not there is refused alike, but for what is to be made.
+    for (action, target, hide) in [("container.start", "container:none?", true), ("image.load", "image:x:1?", false)] {
+        let Verdict::Deny(denial) = judge.judge(&request(&ci, action, &[target], None)).unwrap().verdict else { panic!("{action}") };
+        assert_eq!(denial.hide, hide, "{action}");
+    }
     let objects = [object("container:a", own), object("container:b", other), object("container:c", &[]), object("image:x:1", &[])];
     assert_eq!(judge.filter(&ci, &objects).unwrap(), [true, false, false, true]);
     assert_eq!(judge.filter(&user(0, &[]), &objects).unwrap(), [true; 4]);

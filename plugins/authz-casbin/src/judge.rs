@@ -141,7 +141,7 @@ impl Judge {
 
     fn refusal(&self, case: &Case, thing: &Thing, rule: String) -> Result<Decision, String> {
         let reason = format!("{} may not {} {}", shown(case.subjects.first()), shown(Some(&case.action)), shown(thing.names.first()));
-        let hide = self.settings.hide && thing.exists && !self.visible(case, thing)?;
+        let hide = self.settings.hide && thing.hideable && !self.visible(case, thing)?;
         Ok(Decision { verdict: Verdict::Deny(Denial { reason, hide }), rule })
     }
 

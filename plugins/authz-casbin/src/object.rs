@@ -12,13 +12,17 @@ pub struct Thing {
     pub names: Vec<Value>,
     /// The value of the domain label.
     pub domain: Value,
-    /// Whether there is such an object, which could be hidden.
-    pub exists: bool,
+    /// Whether there may be such an object, which can be hidden.
+    pub hideable: bool,
 }
 
 /// Everything that a request touches; at least one thing.
 pub fn things(request: &Request, settings: &Settings) -> Vec<Thing> {
     let mut things: Vec<Thing> = request.targets.iter().map(|target| of_object(target, settings)).collect();
+    // What the request is about is hidden when it is not there, too, unless it is to be made: both look alike.
+    if let (Some(first), Some(thing)) = (request.targets.first(), things.first_mut()) {
+        thing.hideable |= request.action != format!("{}.create", word(first.kind)) && request.action != "image.load";
+    }
     if things.is_empty() {
         let kind = request.action.split('.').next().unwrap_or_default();
         things.push(plain(vec![format!("{kind}:")], [("kind".to_owned(), kind.into()), ("exists".to_owned(), false.into())].into()));
@@ -77,7 +81,7 @@ pub fn of_object(object: &Object, settings: &Settings) -> Thing {
     attributes.insert("owner".to_owned(), label(&settings.owner_label).map_or(Value::Null, Value::from));
     attributes.insert("labels".to_owned(), Value::Map(labels));
     let domain = label(&settings.domain_label).unwrap_or_default().into();
-    Thing { domain, exists, ..plain(names, attributes) }
+    Thing { domain, hideable: exists, ..plain(names, attributes) }
 }
 
 /// A reference as the engine shows it: without what is Docker's default, with a tag. There is one spelling for each image, or a rule
@@ -91,7 +95,7 @@ fn familiar(reference: &str) -> String {
 
 fn plain(names: Vec<String>, attributes: BTreeMap<String, Value>) -> Thing {
     let names = names.into_iter().map(|name| Value::Named(name, attributes.clone())).collect();
-    Thing { names, domain: "".into(), exists: false }
+    Thing { names, domain: "".into(), hideable: false }
 }
 
 /// Each thing that a container would have of the host.
