@@ -49,8 +49,9 @@ impl Endpoint for Create {
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         [authz::image(cx, &input.body.config.image), authz::new_container(cx, input.name.as_deref(), &input.body)].concat()
     }
-    fn exposure(input: &Input, _: &Cx) -> Option<Exposure> {
-        Some(exposure::of(&input.body.host_config))
+    fn exposure(input: &Input, cx: &Cx) -> Option<Exposure> {
+        let host = &input.body.host_config;
+        Some(cx.containers.exposure(host, exposure::binds(host)))
     }
     fn patch(input: &mut Input, patches: &[Patch]) -> Result<()> {
         let ContainerCreate { config, host_config: host, .. } = &mut input.body;

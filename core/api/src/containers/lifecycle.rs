@@ -77,11 +77,10 @@ impl Endpoint for Start {
 
 /// What a container could do to the host when it runs: as it is now, or with another host configuration, to which its binds are added.
 fn exposure_at_start(cx: &Cx, id: &str, host: Option<&HostConfig>) -> Option<Exposure> {
-    let present = exposure::of(&cx.containers.get(id).ok()?.spec.host_config);
-    let Some(host) = host else { return Some(present) };
-    let mut other = exposure::of(host);
-    other.binds.extend(present.binds);
-    Some(other)
+    let present = cx.containers.get(id).ok()?;
+    let own = &present.spec.host_config;
+    let Some(host) = host else { return Some(cx.containers.exposure(own, exposure::binds(own))) };
+    Some(cx.containers.exposure(host, [exposure::binds(host), exposure::binds(own)].concat()))
 }
 
 #[derive(Serialize)]

@@ -158,7 +158,7 @@ fn typed_mount(mount: &Mount) -> Result<MountPlan> {
 pub(super) fn hold(plans: &mut [MountPlan], allowed: &[AllowedBind]) -> Result<()> {
     for plan in plans {
         let MountPlan::Bind(bind) = plan else { continue };
-        let now = AllowedBind { source: PathBuf::from(exposure::real(&bind.source)), target: bind.target.clone() };
+        let now = AllowedBind { source: exposure::real(&bind.source), target: bind.target.clone() };
         if !allowed.contains(&now) {
             let (source, target, leads) = (bind.source.display(), bind.target.display(), now.source.display());
             return Err(Error::forbidden(format!(
