@@ -14,6 +14,7 @@ pub mod kill;
 pub mod lifecycle;
 pub mod list;
 pub mod logs;
+mod narrow;
 mod networks;
 pub mod pause;
 pub mod prune;
