@@ -6,7 +6,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 use wharf_tests::{Case, Daemon, poll, suite};
 
-use crate::plugins::{configure, guarded};
+use crate::plugins::{configure, decisions, guarded};
 
 suite![
     bodies_in_disguise,
@@ -14,6 +14,7 @@ suite![
     two_requests_in_one,
     paths_in_disguise,
     options_at_the_start,
+    others_at_the_start,
     links_that_move,
     streams_are_judged,
     what_is_not_served,
@@ -190,6 +191,28 @@ fn options_at_the_start(case: &Case) {
     let runs = daemon.docker(&["run", "-d", "--network", "none", "busybox", "sleep", "1000"]).ok();
     daemon.docker(&["exec", &runs, "true"]).ok();
     assert!(daemon.docker(&["exec", "--privileged", &runs, "true"]).fails(1).contains("no privileges"));
+}
+
+/// What a start brings along is judged as what a create brings: the containers that it would join are objects of the request.
+fn others_at_the_start(case: &Case) {
+    if case.engine().is_dockerd() {
+        return case.skip("dockerd tells no plugin what a request names");
+    }
+    let (plugin, daemon) = guarded(case);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("decisions.jsonl");
+    configure(&daemon, &json!({"authorization-plugins": [plugin.name], "authorization-log": path, "authorization-log-level": "all"}));
+    poll::until("decisions are logged", || path.exists().then_some(()));
+    let made = |name: &str| daemon.docker(&["create", "--name", name, "--network", "none", "busybox", "true"]).ok();
+    let (mine, victim) = (made("mine"), made("victim"));
+    for mode in ["NetworkMode", "PidMode", "IpcMode"] {
+        std::fs::write(&path, "").unwrap();
+        let body = json!({(mode): "container:victim"}).to_string();
+        let (status, text) = send(&daemon, &post("/v1.23/containers/mine/start", JSON, &body));
+        assert_eq!(status, 409, "{text}");
+        let start = poll::until("its decision", || decisions(&path).into_iter().find(|d| d["action"] == "container.start"));
+        assert_eq!((&start["targets"][0]["id"], &start["targets"][1]["id"]), (&json!(mine), &json!(victim)), "{mode}");
+    }
 }
 
 /// What a bind leads to is settled when it is allowed: a link that its user can move does not lead a restart elsewhere.

@@ -9,6 +9,7 @@ pub mod create;
 
 pub(crate) mod defaults;
 pub mod export;
+mod exposed;
 pub mod inspect;
 pub mod kill;
 pub mod lifecycle;

@@ -1,7 +1,7 @@
 //! Bringing the recorded containers back: documents × what is found under the exec root, by the table in `reconcile.rs`.
 
 use super::{
-    ContainerSpec, ContainerState, Containers, RemoveOptions,
+    ContainerSpec, ContainerState, Containers, RemoveOptions, StartRequest,
     actor::{self, Actor, Adopted},
     health::Check,
     launch,
@@ -120,7 +120,7 @@ impl Containers {
             let Ok(mut handle) = self.handle(donor) else { continue };
             let _ = tokio::time::timeout(DONOR_PATIENCE, handle.published.wait_for(|p| p.task.is_some())).await;
         }
-        if let Err(e) = self.start(id.as_str()).await {
+        if let Err(e) = self.start(id.as_str(), StartRequest::default()).await {
             tracing::warn!(container = ?id, error = %e, "not started");
         }
     }

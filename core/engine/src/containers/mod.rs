@@ -211,17 +211,18 @@ impl Containers {
     /// Starts it; 304 when it runs.
     ///
     /// # Errors
-    /// 400 for a command that cannot be run, 500 for what the host refuses.
-    pub async fn start(&self, name: &str) -> Result<()> {
-        self.start_with(name, StartRequest::default()).await
+    /// 400 for a command that cannot be run and for a host configuration that create would refuse, 403 when a bind leads elsewhere than it
+    /// may, 500 for what the host refuses.
+    pub async fn start(&self, name: &str, rq: StartRequest) -> Result<()> {
+        self.ask(&self.handle(name)?, |reply| Command::Start(rq, reply)).await
     }
 
-    /// The same, as it was asked for.
+    /// Adds what a container keeps when it is started with `host`: its binds and mounts to other places.
     ///
     /// # Errors
-    /// As [`Containers::start`], 400 for a host configuration that create would refuse, and 403 when a bind leads elsewhere than it may.
-    pub async fn start_with(&self, name: &str, rq: StartRequest) -> Result<()> {
-        self.ask(&self.handle(name)?, |reply| Command::Start(rq, reply)).await
+    /// 404 for the container, 400 for binds that cannot be read.
+    pub fn keep_mounts(&self, name: &str, host: &mut HostConfig) -> Result<()> {
+        create::keep_mounts(&self.get(name)?.spec.host_config, host)
     }
 
     /// Stops it; 304 when it does not run.

@@ -9,6 +9,7 @@ use wharf_api_types::{
     network::NetworkingConfig,
 };
 use wharf_network::Endpoint;
+use wharf_spi::authz::Bind;
 use wharf_types::{ContainerId, ContainerName, Digest, Timestamp};
 
 /// The durable intent, `containers/<id>/config.json`: written (synced) at create and rename, never by state changes.
@@ -56,6 +57,12 @@ pub struct AllowedBind {
     pub source: PathBuf,
     /// In the container.
     pub target: PathBuf,
+}
+
+impl From<Bind> for AllowedBind {
+    fn from(Bind { source, target, .. }: Bind) -> Self {
+        Self { source: source.into(), target: target.into() }
+    }
 }
 
 /// What changes while a container lives, `containers/<id>/state.json`: replaced atomically, not synced. A lost or torn one

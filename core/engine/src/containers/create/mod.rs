@@ -124,7 +124,11 @@ pub(super) fn adopt(shared: &Shared, spec: &ContainerSpec, host: HostConfig) -> 
     Ok(adopted)
 }
 
-fn keep_mounts(old: &HostConfig, new: &mut HostConfig) -> Result<()> {
+/// Keeps binds and mounts to places where `new` has none.
+///
+/// # Errors
+/// 400 for binds that cannot be read.
+pub(super) fn keep_mounts(old: &HostConfig, new: &mut HostConfig) -> Result<()> {
     let target = |bind: &String| parse_bind(bind).map(|b| b.target);
     let mut taken: Vec<PathBuf> = new.binds.iter().flatten().map(target).collect::<Result<_>>()?;
     taken.extend(new.mounts.iter().map(|m| PathBuf::from(&m.target)));
