@@ -16,6 +16,7 @@ suite![
     options_at_the_start,
     others_at_the_start,
     links_that_move,
+    links_that_move_while_the_daemon_is_away,
     streams_are_judged,
     what_is_not_served,
     callers_in_containers,
@@ -215,34 +216,58 @@ fn others_at_the_start(case: &Case) {
     }
 }
 
+/// Two directories with a file that says which one it is, and a link that leads to one of them.
+struct Places(tempfile::TempDir);
+
+impl Places {
+    fn new() -> Places {
+        let places = Places(tempfile::tempdir().unwrap());
+        for name in ["mine", "secret"] {
+            std::fs::create_dir(places.path(name)).unwrap();
+            std::fs::write(format!("{}/file", places.path(name)), format!("{name}\n")).unwrap();
+        }
+        places.lead("mine");
+        places
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    fn lead(&self, to: &str) {
+        std::os::unix::fs::symlink(self.path(to), self.path("new")).unwrap();
+        std::fs::rename(self.path("new"), self.path("link")).unwrap();
+    }
+
+    /// What `-v` takes to have the link at `/x`.
+    fn bind(&self) -> String {
+        format!("{}:/x", self.path("link"))
+    }
+}
+
+/// Waits until the container could not be started, because its bind leads elsewhere.
+fn refused(daemon: &Daemon, name: &str) {
+    let state = || daemon.http().get(&format!("/containers/{name}/json")).expect(200).json()["State"].clone();
+    poll::until("the start is refused", || state()["Error"].as_str().unwrap().contains("was not allowed to lead to").then_some(()));
+}
+
+const SHOW: &str = "cat /x/file; while [ ! -e /x/go ]; do sleep 0.1; done";
+
 /// What a bind leads to is settled when it is allowed: a link that its user can move does not lead a restart elsewhere.
 fn links_that_move(case: &Case) {
     let (_plugin, daemon) = guarded(case);
-    let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name).display().to_string();
-    for name in ["mine", "secret"] {
-        std::fs::create_dir(path(name)).unwrap();
-        std::fs::write(format!("{}/file", path(name)), format!("{name}\n")).unwrap();
-    }
-    let lead = |to: &str| {
-        std::os::unix::fs::symlink(path(to), path("new")).unwrap();
-        std::fs::rename(path("new"), path("link")).unwrap();
-    };
-    lead("mine");
-    let script = "cat /x/file; while [ ! -e /x/go ]; do sleep 0.1; done";
-    let bind = format!("{}:/x", path("link"));
+    let places = Places::new();
+    let bind = places.bind();
     daemon
-        .docker(&["run", "-d", "--name", "lingers", "--restart", "always", "--network", "none", "-v", &bind, "busybox", "sh", "-c", script])
+        .docker(&["run", "-d", "--name", "lingers", "--restart", "always", "--network", "none", "-v", &bind, "busybox", "sh", "-c", SHOW])
         .ok();
     poll::until("the file is read", || (daemon.docker(&["logs", "lingers"]).stdout == "mine\n").then_some(()));
-    lead("secret");
-    std::fs::write(format!("{}/go", path("mine")), "").unwrap();
+    places.lead("secret");
+    std::fs::write(format!("{}/go", places.path("mine")), "").unwrap();
     if case.engine().is_dockerd() {
         poll::until("the other file is read", || daemon.docker(&["logs", "lingers"]).stdout.ends_with("secret\n").then_some(()));
     } else {
-        let state = || daemon.http().get("/containers/lingers/json").expect(200).json()["State"].clone();
-        let refused = || state()["Error"].as_str().unwrap().contains("was not allowed to lead to").then_some(());
-        poll::until("the restart is refused", refused);
+        refused(&daemon, "lingers");
         assert_eq!(daemon.docker(&["logs", "lingers"]).stdout, "mine\n");
         // Asked anew, it is judged anew.
         daemon.docker(&["stop", "-t", "1", "lingers"]);
@@ -250,6 +275,28 @@ fn links_that_move(case: &Case) {
         poll::until("the other file is read", || daemon.docker(&["logs", "lingers"]).stdout.ends_with("secret\n").then_some(()));
     }
     daemon.docker(&["rm", "-f", "lingers"]).ok();
+}
+
+/// A daemon that starts has nobody to ask: what joins another container's network waits for that one and is held to its binds, too.
+fn links_that_move_while_the_daemon_is_away(case: &Case) {
+    let (_plugin, daemon) = guarded(case);
+    let places = Places::new();
+    let bind = places.bind();
+    let always = ["run", "-d", "--restart", "always", "--stop-timeout", "1"];
+    daemon.docker(&[&always[..], &["--name", "donor", "--network", "none", "busybox", "sleep", "1000"]].concat()).ok();
+    let joins = ["--name", "joins", "--network", "container:donor", "-v", &bind, "busybox", "sh", "-c", SHOW];
+    daemon.docker(&[&always[..], &joins].concat()).ok();
+    poll::until("the file is read", || (daemon.docker(&["logs", "joins"]).stdout == "mine\n").then_some(()));
+    assert_eq!(daemon.stop(), 0);
+    places.lead("secret");
+    daemon.boot();
+    if case.engine().is_dockerd() {
+        poll::until("the other file is read", || daemon.docker(&["logs", "joins"]).stdout.ends_with("secret\n").then_some(()));
+    } else {
+        refused(&daemon, "joins");
+        assert_eq!(daemon.docker(&["logs", "joins"]).stdout, "mine\n");
+    }
+    daemon.docker(&["rm", "-f", "joins", "donor"]).ok();
 }
 
 /// Streams that take over the connection are judged before they do (envoy, docker/cli#7086).
