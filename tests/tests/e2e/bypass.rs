@@ -16,6 +16,7 @@ suite![
     options_at_the_start,
     others_at_the_start,
     links_that_move,
+    links_that_move_before_a_restart,
     links_that_move_while_the_daemon_is_away,
     streams_are_judged,
     what_is_not_served,
@@ -275,6 +276,25 @@ fn links_that_move(case: &Case) {
         poll::until("the other file is read", || daemon.docker(&["logs", "lingers"]).stdout.ends_with("secret\n").then_some(()));
     }
     daemon.docker(&["rm", "-f", "lingers"]).ok();
+}
+
+/// A restart is a start like others: judged anew, and held to that.
+fn links_that_move_before_a_restart(case: &Case) {
+    if case.engine().is_dockerd() {
+        return case.skip("dockerd follows links at each start");
+    }
+    let (_plugin, daemon) = guarded(case);
+    let places = Places::new();
+    let bind = places.bind();
+    let create = ["create", "--name", "late", "--restart", "always", "--network", "none", "-v", &bind, "busybox", "sh", "-c", SHOW];
+    daemon.docker(&create).ok();
+    places.lead("secret");
+    daemon.http().post("/containers/late/restart").expect(204);
+    poll::until("the file is read", || (daemon.docker(&["logs", "late"]).stdout == "secret\n").then_some(()));
+    places.lead("mine");
+    std::fs::write(format!("{}/go", places.path("secret")), "").unwrap();
+    refused(&daemon, "late");
+    daemon.docker(&["rm", "-f", "late"]).ok();
 }
 
 /// A daemon that starts has nobody to ask: what joins another container's network waits for that one and is held to its binds, too.

@@ -126,22 +126,33 @@ impl Endpoint for Stop {
     }
 }
 
+#[derive(Serialize)]
+pub struct RestartInput {
+    #[serde(flatten)]
+    stop: StopInput,
+    #[serde(skip)]
+    seen: Seen,
+}
+
 impl Endpoint for Restart {
     const ROW: Row = Row::post("/containers/{id}/restart", "container.restart").query(HOW).refusals(&[500]);
-    type Input = StopInput;
+    type Input = RestartInput;
     type Output = NoContent;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<StopInput> {
-        StopInput::decode(&rq)
+    async fn decode(cx: &Cx, rq: Request) -> Result<RestartInput> {
+        let stop = StopInput::decode(&rq)?;
+        let seen = Seen::of(cx, &at_start(cx, &stop.id, None));
+        Ok(RestartInput { stop, seen })
     }
-    fn targets(input: &StopInput, cx: &Cx) -> Vec<Object> {
-        authz::container(cx, &input.id)
+    fn targets(input: &RestartInput, cx: &Cx) -> Vec<Object> {
+        authz::container(cx, &input.stop.id)
     }
-    fn exposure(input: &StopInput, cx: &Cx) -> Option<Exposure> {
-        let host = at_start(cx, &input.id, None);
-        Seen::of(cx, &host).exposure(cx, &host)
+    fn exposure(input: &RestartInput, cx: &Cx) -> Option<Exposure> {
+        input.seen.exposure(cx, &at_start(cx, &input.stop.id, None))
     }
-    async fn execute(cx: &Cx, input: StopInput) -> Result<NoContent> {
-        cx.containers.restart(&input.id, input.how()?).await.map(|()| NoContent)
+    async fn execute(cx: &Cx, input: RestartInput) -> Result<NoContent> {
+        let RestartInput { stop, seen } = input;
+        let start = StartRequest { allowed_binds: seen.allowed(), ..StartRequest::default() };
+        cx.containers.restart(&stop.id, stop.how()?, start).await.map(|()| NoContent)
     }
 }

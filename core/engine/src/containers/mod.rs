@@ -230,18 +230,18 @@ impl Containers {
     /// # Errors
     /// 500 when it survives SIGKILL.
     pub async fn stop(&self, name: &str, how: StopOptions) -> Result<()> {
-        self.stop_with(name, how, false).await
+        self.stop_with(name, how, None).await
     }
 
     /// Stops it if it runs, and starts it.
     ///
     /// # Errors
     /// As stop and start.
-    pub async fn restart(&self, name: &str, how: StopOptions) -> Result<()> {
-        self.stop_with(name, how, true).await
+    pub async fn restart(&self, name: &str, how: StopOptions, rq: StartRequest) -> Result<()> {
+        self.stop_with(name, how, Some(rq)).await
     }
 
-    async fn stop_with(&self, name: &str, how: StopOptions, restart: bool) -> Result<()> {
+    async fn stop_with(&self, name: &str, how: StopOptions, restart: Option<StartRequest>) -> Result<()> {
         let handle = self.handle(name)?;
         self.ask(&handle, |reply| Command::Stop { how, restart, by_daemon: false, reply }).await
     }
@@ -390,7 +390,7 @@ impl Containers {
         }
         let stops = self.shared.index.all().into_iter().filter(|h| h.published.borrow().view.state.running).map(|handle| async move {
             let how = StopOptions::default();
-            let stopped = self.ask(&handle, |reply| Command::Stop { how, restart: false, by_daemon: true, reply }).await;
+            let stopped = self.ask(&handle, |reply| Command::Stop { how, restart: None, by_daemon: true, reply }).await;
             if let Err(e) = stopped.context("stop") {
                 tracing::warn!(container = ?handle.published.borrow().view.id(), error = %e, "not stopped");
             }
