@@ -18,6 +18,7 @@ suite![
     links_that_move,
     links_that_move_before_a_restart,
     links_that_move_while_the_daemon_is_away,
+    links_that_move_before_a_copy,
     streams_are_judged,
     what_is_not_served,
     callers_in_containers,
@@ -317,6 +318,34 @@ fn links_that_move_while_the_daemon_is_away(case: &Case) {
         assert_eq!(daemon.docker(&["logs", "joins"]).stdout, "mine\n");
     }
     daemon.docker(&["rm", "-f", "joins", "donor"]).ok();
+}
+
+/// Copies see what was judged when the container was made, whether it has ever run or not, and whoever follows a link: nobody judges
+/// the path in it.
+fn links_that_move_before_a_copy(case: &Case) {
+    let (_plugin, daemon) = guarded(case);
+    let places = Places::new();
+    daemon.docker(&["create", "--name", "shows", "--network", "none", "-v", &places.bind(), "busybox", "true"]).ok();
+    let get = || daemon.http().get("/containers/shows/archive?path=/x/file");
+    let text = |tar: &[u8]| String::from_utf8_lossy(tar).into_owned();
+    assert!(text(&get().expect(200).body).contains("mine\n"));
+    places.lead("secret");
+    if case.engine().is_dockerd() {
+        assert!(text(&get().expect(200).body).contains("secret\n"));
+        return;
+    }
+    let moved = || {
+        let put = daemon.http().request("PUT", "/containers/shows/archive?path=/x", &[("Content-Type", "application/x-tar")], &[0; 1024]);
+        for reply in [get(), put] {
+            assert!(reply.expect(403).message().contains("was not allowed to lead to"));
+        }
+    };
+    moved();
+    daemon.crash();
+    moved();
+    // A start is judged anew.
+    daemon.docker(&["start", "shows"]).ok();
+    assert!(text(&get().expect(200).body).contains("secret\n"));
 }
 
 /// Streams that take over the connection are judged before they do (envoy, docker/cli#7086).

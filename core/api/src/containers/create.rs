@@ -1,6 +1,6 @@
 //! `POST /containers/create`.
 
-use super::{defaults, narrow::narrow};
+use super::{defaults, exposed::Seen, narrow::narrow};
 use crate::{
     Cx, authz,
     contract::text,
@@ -13,7 +13,7 @@ use wharf_api_types::{
     container::{Config, ContainerCreate},
     inspect::CreateResponse,
 };
-use wharf_engine::containers::{CreateRequest, exposure};
+use wharf_engine::containers::CreateRequest;
 use wharf_spi::authz::{Exposure, Object, Patch};
 use wharf_types::{Error, Result};
 
@@ -25,6 +25,8 @@ pub struct Input {
     name: Option<String>,
     platform: Option<String>,
     body: ContainerCreate,
+    #[serde(skip)]
+    seen: Seen,
 }
 
 impl Endpoint for Create {
@@ -44,14 +46,14 @@ impl Endpoint for Create {
             return Err(Error::invalid("config cannot be empty in order to create a container"));
         }
         defaults::apply(&mut body, api, cx.system.host().cgroup_version == 2)?;
-        Ok(Input { name, platform, body })
+        let seen = Seen::of(cx, &body.host_config);
+        Ok(Input { name, platform, body, seen })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         [authz::image(cx, &input.body.config.image), authz::new_container(cx, input.name.as_deref(), &input.body)].concat()
     }
     fn exposure(input: &Input, cx: &Cx) -> Option<Exposure> {
-        let host = &input.body.host_config;
-        Some(cx.containers.exposure(host, exposure::binds(host)))
+        input.seen.exposure(cx, &input.body.host_config)
     }
     fn patch(input: &mut Input, patches: &[Patch]) -> Result<()> {
         let ContainerCreate { config, host_config, .. } = &mut input.body;
@@ -60,12 +62,12 @@ impl Endpoint for Create {
                 config.labels.insert(name.clone(), value.clone());
                 Ok(())
             }
-        }
-        Ok(())
+            patch => narrow(host_config, patch),
+        })
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let Input { name, platform, body } = input;
-        let created = cx.containers.create(CreateRequest { name, platform, body }).await?;
+        let Input { name, platform, body, seen } = input;
+        let created = cx.containers.create(CreateRequest { name, platform, body, allowed_binds: seen.allowed() }).await?;
         Ok(Created(CreateResponse { id: created.id.to_string(), warnings: created.warnings }))
     }
 }
@@ -77,7 +79,7 @@ mod tests {
     #[test]
     fn labels_and_host_configuration_are_changed() {
         let body = serde_json::from_str(r#"{"Image":"x","Labels":{"owner":"me"}}"#).unwrap();
-        let mut input = Input { name: None, platform: None, body };
+        let mut input = Input { name: None, platform: None, body, seen: Seen::default() };
         Create::patch(&mut input, &[Patch::Label("owner".into(), "uid:7".into()), Patch::ReadOnlyRootfs]).unwrap();
         assert_eq!((input.body.config.labels["owner"].as_str(), input.body.host_config.readonly_rootfs), ("uid:7", true));
         assert!(Create::patch(&mut input, &[Patch::MemoryLimit(0)]).is_err());

@@ -78,6 +78,8 @@ pub struct CreateRequest {
     pub platform: Option<String>,
     /// The body, with the defaults of the request's API version.
     pub body: ContainerCreate,
+    /// Where its binds may lead, when somebody was asked.
+    pub allowed_binds: Option<Vec<AllowedBind>>,
 }
 
 /// Answer of create.

@@ -95,7 +95,7 @@ pub struct ContainerState {
     pub restart_count: u32,
     /// Stopped by hand: `unless-stopped` stays down over a daemon restart.
     pub manually_stopped: bool,
-    /// Where its binds led when it was last allowed to start; none when nobody was asked.
+    /// Where its binds led when its creation or its last start was allowed; none when nobody was asked.
     pub allowed_binds: Option<Vec<AllowedBind>>,
     /// What its health check found; none without one, and before the first start.
     pub health: Option<Health>,

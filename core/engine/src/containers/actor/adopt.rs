@@ -12,7 +12,7 @@ pub struct StartRequest {
     /// What takes the place of its host configuration, which clients before API 1.24 may send; only binds and mounts to other places
     /// stay.
     pub host_config: Option<Box<HostConfig>>,
-    /// Where its binds may lead, when somebody was asked: this time, and when its restart policy starts it again.
+    /// Where its binds may lead, when somebody was asked: this time, when its restart policy starts it again, and for copies.
     pub allowed_binds: Option<Vec<AllowedBind>>,
 }
 
