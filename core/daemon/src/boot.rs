@@ -3,7 +3,7 @@
 
 use crate::{
     check::facts::Facts,
-    config::{Bridge, CgroupnsMode, Config, Flags, IpcMode, Network, Runtimes, Seccomp, StorageDriver},
+    config::{Bridge, CgroupnsMode, Config, Flags, Host, IpcMode, Network, Runtimes, Seccomp, StorageDriver},
     daemon::Daemon,
     listen::{self, Listener, Sockets, tls},
     metrics::{self, Metrics},
@@ -67,7 +67,7 @@ pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Re
         Some(bridge) => Some(BridgeNetwork::ensure(bridge, &config.data_root.join("network")).await.context("set up the default network")?),
         None => None,
     };
-    let engine_config = engine_config(&config, shim.clone())?;
+    let engine_config = engine_config(&flags, &config, shim.clone())?;
     let cgroup_v2 = spec_host.cgroup == spec::CgroupVersion::V2;
     let live = reloadable(&config, cgroup_v2)?;
     let facts = host_facts(&config.data_root, &facts)?;
@@ -182,11 +182,12 @@ pub(crate) fn reloadable(config: &Config, cgroup_v2: bool) -> anyhow::Result<Rel
     })
 }
 
-fn engine_config(config: &Config, shim: PathBuf) -> anyhow::Result<EngineConfig> {
+fn engine_config(flags: &Flags, config: &Config, shim: PathBuf) -> anyhow::Result<EngineConfig> {
     let own = &config.containers;
     Ok(EngineConfig {
         data_root: config.data_root.clone(),
         exec_root: config.exec_root.clone(),
+        own_paths: own_paths(flags, config, &shim),
         shim,
         default_ulimits: own
             .ulimits
@@ -212,6 +213,19 @@ fn engine_config(config: &Config, shim: PathBuf) -> anyhow::Result<EngineConfig>
         dns_search: config.network.dns_search.clone(),
         host_gateway_ips: config.network.host_gateway_ips.clone(),
     })
+}
+
+/// What rules the daemon beside its two directories; runtimes are told apart, since they may change.
+fn own_paths(flags: &Flags, config: &Config, shim: &Path) -> Vec<PathBuf> {
+    let sockets = config.hosts.iter().filter_map(|host| match host {
+        Host::Unix(path) => Some(path.as_path()),
+        _ => None,
+    });
+    let tls = config.tls.iter().flat_map(|tls| tls.clients.iter().chain([&tls.cert, &tls.key]));
+    let named = [&flags.config_file, &config.containers.init_path].into_iter().flatten();
+    let plugins = config.plugins.iter().map(|plugin| &plugin.path);
+    let files = tls.chain(named).chain(plugins).map(PathBuf::as_path);
+    sockets.chain(files).chain([shim]).map(Path::to_owned).collect()
 }
 
 /// The external runtimes, each by the absolute path of its program; and `runc`, a name that every dockerd knows, where the
@@ -308,6 +322,17 @@ mod tests {
         let found = runtimes(&Runtimes { default: "builtin".to_owned(), named }).unwrap();
         assert_eq!(found["x"].path, Path::new("/no/such"));
         assert!(runtimes(&Runtimes { default: "y".to_owned(), named: BTreeMap::new() }).is_err());
+    }
+
+    #[test]
+    fn what_rules_the_daemon_is_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("daemon.json");
+        std::fs::write(&file, r#"{"hosts": ["unix:///srv/api.sock", "tcp://localhost:1"], "init-path": "/opt/init"}"#).unwrap();
+        let flags = Flags::parse(["wharfd", "--config-file", file.to_str().unwrap()]).unwrap();
+        let config = Config::load(&flags, &crate::config::Process).unwrap();
+        let own = own_paths(&flags, &config, Path::new("/opt/shim"));
+        assert_eq!(own, [Path::new("/srv/api.sock"), &file, Path::new("/opt/init"), Path::new("/opt/shim")]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub struct EngineConfig {
     pub data_root: PathBuf,
     /// Runtime facts, gone after a reboot.
     pub exec_root: PathBuf,
+    /// What else the engine is ruled by: sockets, settings, programs and plugins. Who has one of these is root of the host.
+    pub own_paths: Vec<PathBuf>,
     /// The monitor's binary; it is also the built-in init.
     pub shim: PathBuf,
     /// Limits for containers that set none of that name.

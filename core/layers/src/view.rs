@@ -29,7 +29,7 @@ use wharf_types::{Error, Result, error::Context};
 /// Something mounted on the root file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mounted {
-    /// The directory or file of the host.
+    /// The directory or file of the host, by a path without links.
     pub source: PathBuf,
     /// Where it is seen, resolved inside the root.
     pub target: PathBuf,
@@ -59,13 +59,15 @@ impl View {
             return Ok(Self { root, _namespace: None });
         }
         // Taken where the host's paths still mean something.
-        let clone = |path: &Path, recursive: bool| {
-            let all = if recursive { OpenTreeFlags::AT_RECURSIVE } else { OpenTreeFlags::empty() };
-            open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | all)
+        let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+        let clone_all = |path: &Path| {
+            // Whoever can put a link into the path does not choose what is shown.
+            let place = wharf_store::open_in(CWD, path, PATH_ONLY, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+            open_tree(&place, "", clone | OpenTreeFlags::AT_RECURSIVE | OpenTreeFlags::AT_EMPTY_PATH)
         };
         let mut trees = Vec::new();
         for mount in mounts {
-            let tree = clone(&mount.source, true).map_err(|e| match e {
+            let tree = clone_all(&mount.source).map_err(|e| match e {
                 Errno::NOENT => Error::invalid(format!("bind source path does not exist: {}", mount.source.display())),
                 e => Error::system(format!("mount {}: {e}", mount.source.display())),
             })?;
@@ -73,7 +75,7 @@ impl View {
         }
         // Parents before what lies in them.
         trees.sort_by_key(|(_, mount)| mount.target.components().count());
-        let root = clone(rootfs, false).context(format_args!("open {}", rootfs.display()))?;
+        let root = open_tree(CWD, rootfs, clone).context(format_args!("open {}", rootfs.display()))?;
         let assembled = thread::scope(|scope| {
             // A thread that changed its namespace must not serve anything else.
             let thread = thread::Builder::new().name("view".to_owned()).spawn_scoped(scope, || assemble(rootfs, root, trees, read_only))?;
@@ -251,7 +253,12 @@ mod tests {
         let view = View::open(tmp.path(), &[], true).unwrap();
         assert_eq!(view.check_writable(view.root()).unwrap_err().message(), "container rootfs is marked read-only");
         assert!(View::open(tmp.path(), &[], false).is_ok_and(|v| v.check_writable(v.root()).is_ok()));
-        let missing = Mounted { source: tmp.path().join("none"), target: "/x".into(), read_only: false };
-        assert!(View::open(tmp.path(), &[missing], false).unwrap_err().message().contains("bind source path does not exist"));
+        let refusal = |source: &str| {
+            let mount = Mounted { source: tmp.path().join(source), target: "/x".into(), read_only: false };
+            View::open(tmp.path(), &[mount], false).unwrap_err().message().to_owned()
+        };
+        assert!(refusal("none").contains("bind source path does not exist"));
+        std::os::unix::fs::symlink("/etc", tmp.path().join("link")).unwrap();
+        assert!(refusal("link").contains("symbolic links") && refusal("link/hosts").contains("symbolic links"));
     }
 }

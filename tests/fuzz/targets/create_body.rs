@@ -20,6 +20,7 @@ static FACTS: LazyLock<HostFacts> = LazyLock::new(|| HostFacts::detect(Path::new
 static CONFIG: LazyLock<EngineConfig> = LazyLock::new(|| EngineConfig {
     data_root: "/nowhere/data".into(),
     exec_root: "/nowhere/exec".into(),
+    own_paths: Vec::new(),
     shim: "/nowhere/shim".into(),
     default_ulimits: BTreeMap::new(),
     init: false,

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 use wharf_tests::{Case, Daemon, poll, suite};
 
-use crate::plugins::{configure, guarded};
+use crate::plugins::{configure, decisions, guarded};
 
 suite![
     bodies_in_disguise,
@@ -14,8 +14,12 @@ suite![
     two_requests_in_one,
     paths_in_disguise,
     options_at_the_start,
+    others_at_the_start,
     links_that_move,
     names_that_move,
+    links_that_move_before_a_restart,
+    links_that_move_while_the_daemon_is_away,
+    links_that_move_before_a_copy,
     streams_are_judged,
     what_is_not_served,
     callers_in_containers,
@@ -193,34 +197,80 @@ fn options_at_the_start(case: &Case) {
     assert!(daemon.docker(&["exec", "--privileged", &runs, "true"]).fails(1).contains("no privileges"));
 }
 
+/// What a start brings along is judged as what a create brings: the containers that it would join are objects of the request.
+fn others_at_the_start(case: &Case) {
+    if case.engine().is_dockerd() {
+        return case.skip("dockerd tells no plugin what a request names");
+    }
+    let (plugin, daemon) = guarded(case);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("decisions.jsonl");
+    configure(&daemon, &json!({"authorization-plugins": [plugin.name], "authorization-log": path, "authorization-log-level": "all"}));
+    poll::until("decisions are logged", || path.exists().then_some(()));
+    let made = |name: &str| daemon.docker(&["create", "--name", name, "--network", "none", "busybox", "true"]).ok();
+    let (mine, victim) = (made("mine"), made("victim"));
+    for mode in ["NetworkMode", "PidMode", "IpcMode"] {
+        std::fs::write(&path, "").unwrap();
+        let body = json!({(mode): "container:victim"}).to_string();
+        let (status, text) = send(&daemon, &post("/v1.23/containers/mine/start", JSON, &body));
+        assert_eq!(status, 409, "{text}");
+        let start = poll::until("its decision", || decisions(&path).into_iter().find(|d| d["action"] == "container.start"));
+        assert_eq!((&start["targets"][0]["id"], &start["targets"][1]["id"]), (&json!(mine), &json!(victim)), "{mode}");
+    }
+}
+
+/// Two directories with a file that says which one it is, and a link that leads to one of them.
+struct Places(tempfile::TempDir);
+
+impl Places {
+    fn new() -> Places {
+        let places = Places(tempfile::tempdir().unwrap());
+        for name in ["mine", "secret"] {
+            std::fs::create_dir(places.path(name)).unwrap();
+            std::fs::write(format!("{}/file", places.path(name)), format!("{name}\n")).unwrap();
+        }
+        places.lead("mine");
+        places
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    fn lead(&self, to: &str) {
+        std::os::unix::fs::symlink(self.path(to), self.path("new")).unwrap();
+        std::fs::rename(self.path("new"), self.path("link")).unwrap();
+    }
+
+    /// What `-v` takes to have the link at `/x`.
+    fn bind(&self) -> String {
+        format!("{}:/x", self.path("link"))
+    }
+}
+
+/// Waits until the container could not be started, because its bind leads elsewhere.
+fn refused(daemon: &Daemon, name: &str) {
+    let state = || daemon.http().get(&format!("/containers/{name}/json")).expect(200).json()["State"].clone();
+    poll::until("the start is refused", || state()["Error"].as_str().unwrap().contains("was not allowed to lead to").then_some(()));
+}
+
+const SHOW: &str = "cat /x/file; while [ ! -e /x/go ]; do sleep 0.1; done";
+
 /// What a bind leads to is settled when it is allowed: a link that its user can move does not lead a restart elsewhere.
 fn links_that_move(case: &Case) {
     let (_plugin, daemon) = guarded(case);
-    let dir = tempfile::tempdir().unwrap();
-    let path = |name: &str| dir.path().join(name).display().to_string();
-    for name in ["mine", "secret"] {
-        std::fs::create_dir(path(name)).unwrap();
-        std::fs::write(format!("{}/file", path(name)), format!("{name}\n")).unwrap();
-    }
-    let lead = |to: &str| {
-        std::os::unix::fs::symlink(path(to), path("new")).unwrap();
-        std::fs::rename(path("new"), path("link")).unwrap();
-    };
-    lead("mine");
-    let script = "cat /x/file; while [ ! -e /x/go ]; do sleep 0.1; done";
-    let bind = format!("{}:/x", path("link"));
+    let places = Places::new();
+    let bind = places.bind();
     daemon
-        .docker(&["run", "-d", "--name", "lingers", "--restart", "always", "--network", "none", "-v", &bind, "busybox", "sh", "-c", script])
+        .docker(&["run", "-d", "--name", "lingers", "--restart", "always", "--network", "none", "-v", &bind, "busybox", "sh", "-c", SHOW])
         .ok();
     poll::until("the file is read", || (daemon.docker(&["logs", "lingers"]).stdout == "mine\n").then_some(()));
-    lead("secret");
-    std::fs::write(format!("{}/go", path("mine")), "").unwrap();
+    places.lead("secret");
+    std::fs::write(format!("{}/go", places.path("mine")), "").unwrap();
     if case.engine().is_dockerd() {
         poll::until("the other file is read", || daemon.docker(&["logs", "lingers"]).stdout.ends_with("secret\n").then_some(()));
     } else {
-        let state = || daemon.http().get("/containers/lingers/json").expect(200).json()["State"].clone();
-        let refused = || state()["Error"].as_str().unwrap().contains("was not allowed to lead to").then_some(());
-        poll::until("the restart is refused", refused);
+        refused(&daemon, "lingers");
         assert_eq!(daemon.docker(&["logs", "lingers"]).stdout, "mine\n");
         // Asked anew, it is judged anew.
         daemon.docker(&["stop", "-t", "1", "lingers"]);
@@ -252,6 +302,75 @@ fn names_that_move(case: &Case) {
     });
     let shown = inspected.expect(200).json()["Id"].as_str().unwrap().to_owned();
     assert_eq!(shown, if case.engine().is_dockerd() { secret } else { mine });
+}
+
+/// A restart is a start like others: judged anew, and held to that.
+fn links_that_move_before_a_restart(case: &Case) {
+    if case.engine().is_dockerd() {
+        return case.skip("dockerd follows links at each start");
+    }
+    let (_plugin, daemon) = guarded(case);
+    let places = Places::new();
+    let bind = places.bind();
+    let create = ["create", "--name", "late", "--restart", "always", "--network", "none", "-v", &bind, "busybox", "sh", "-c", SHOW];
+    daemon.docker(&create).ok();
+    places.lead("secret");
+    daemon.http().post("/containers/late/restart").expect(204);
+    poll::until("the file is read", || (daemon.docker(&["logs", "late"]).stdout == "secret\n").then_some(()));
+    places.lead("mine");
+    std::fs::write(format!("{}/go", places.path("secret")), "").unwrap();
+    refused(&daemon, "late");
+    daemon.docker(&["rm", "-f", "late"]).ok();
+}
+
+/// A daemon that starts has nobody to ask: what joins another container's network waits for that one and is held to its binds, too.
+fn links_that_move_while_the_daemon_is_away(case: &Case) {
+    let (_plugin, daemon) = guarded(case);
+    let places = Places::new();
+    let bind = places.bind();
+    let always = ["run", "-d", "--restart", "always", "--stop-timeout", "1"];
+    daemon.docker(&[&always[..], &["--name", "donor", "--network", "none", "busybox", "sleep", "1000"]].concat()).ok();
+    let joins = ["--name", "joins", "--network", "container:donor", "-v", &bind, "busybox", "sh", "-c", SHOW];
+    daemon.docker(&[&always[..], &joins].concat()).ok();
+    poll::until("the file is read", || (daemon.docker(&["logs", "joins"]).stdout == "mine\n").then_some(()));
+    assert_eq!(daemon.stop(), 0);
+    places.lead("secret");
+    daemon.boot();
+    if case.engine().is_dockerd() {
+        poll::until("the other file is read", || daemon.docker(&["logs", "joins"]).stdout.ends_with("secret\n").then_some(()));
+    } else {
+        refused(&daemon, "joins");
+        assert_eq!(daemon.docker(&["logs", "joins"]).stdout, "mine\n");
+    }
+    daemon.docker(&["rm", "-f", "joins", "donor"]).ok();
+}
+
+/// Copies see what was judged when the container was made, whether it has ever run or not, and whoever follows a link: nobody judges
+/// the path in it.
+fn links_that_move_before_a_copy(case: &Case) {
+    let (_plugin, daemon) = guarded(case);
+    let places = Places::new();
+    daemon.docker(&["create", "--name", "shows", "--network", "none", "-v", &places.bind(), "busybox", "true"]).ok();
+    let get = || daemon.http().get("/containers/shows/archive?path=/x/file");
+    let text = |tar: &[u8]| String::from_utf8_lossy(tar).into_owned();
+    assert!(text(&get().expect(200).body).contains("mine\n"));
+    places.lead("secret");
+    if case.engine().is_dockerd() {
+        assert!(text(&get().expect(200).body).contains("secret\n"));
+        return;
+    }
+    let moved = || {
+        let put = daemon.http().request("PUT", "/containers/shows/archive?path=/x", &[("Content-Type", "application/x-tar")], &[0; 1024]);
+        for reply in [get(), put] {
+            assert!(reply.expect(403).message().contains("was not allowed to lead to"));
+        }
+    };
+    moved();
+    daemon.crash();
+    moved();
+    // A start is judged anew.
+    daemon.docker(&["start", "shows"]).ok();
+    assert!(text(&get().expect(200).body).contains("secret\n"));
 }
 
 /// Streams that take over the connection are judged before they do (envoy, docker/cli#7086).

@@ -11,7 +11,14 @@ use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
 use wharf_tests::{Case, Daemon, Output, poll, run, suite};
 
-suite![who_asks_decides, policies_are_read_again, a_disabled_plugin_denies, what_a_caller_may_not_see, a_crash_leaves_it_enabled];
+suite![
+    who_asks_decides,
+    policies_are_read_again,
+    a_disabled_plugin_denies,
+    what_a_caller_may_not_see,
+    a_crash_leaves_it_enabled,
+    nobody_becomes_root_of_the_host,
+];
 
 const MODEL: &str = r#"
 [request_definition]
@@ -199,4 +206,46 @@ fn a_crash_leaves_it_enabled(case: &Case) {
     assert_ne!(guarded.of(STRANGER, &["ps"]).code, 0);
     guarded.of(VIEWER, &["ps"]).ok();
     guarded.daemon.docker(&["ps"]).ok();
+}
+
+/// The example that we ship, and what is not called privileged but as good.
+fn nobody_becomes_root_of_the_host(case: &Case) {
+    let Some(built) = built(case) else { return };
+    let guarded = Guarded::new(case, &built, POLICY, &[]);
+    let (daemon, http) = (&guarded.daemon, guarded.daemon.http());
+    // Made before anybody minded.
+    daemon.docker(&["run", "-d", "--name", "donor", "--network", "host", "--pid", "host", "busybox", "sleep", "1000"]).ok();
+    for (name, bind) in [("bound", "/etc:/x"), ("mine", "/srv:/x")] {
+        daemon.docker(&["create", "--name", name, "--network", "none", "-v", bind, "busybox", "true"]).ok();
+    }
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/authz-casbin/examples/no-host-root");
+    let text = |name: &str| fs::read_to_string(example.join(name)).unwrap();
+    guarded.write("model.conf", &text("model.conf"));
+    guarded.write("policy.csv", &text("policy.csv").replace("group:docker", "uid:7"));
+    let create = |host: &Value| http.post_json("/containers/create?name=made", &json!({"Image": "busybox", "HostConfig": host}));
+    poll::until("the example is in force", || (create(&json!({"Privileged": true})).status() == 403).then_some(()));
+    daemon.docker(&["rm", "made"]);
+
+    let bind = |path: &Path| json!({"Binds": [format!("{}:/x", path.display())]});
+    for host in [
+        json!({"MaskedPaths": ["/proc/asound"], "ReadonlyPaths": ["/proc/asound"]}),
+        json!({"NetworkMode": "container:donor"}),
+        json!({"PidMode": "container:donor"}),
+        bind(daemon.dir()),
+        bind(&daemon.socket()),
+        bind(Path::new("/var/spool/cron")),
+    ] {
+        let reply = create(&host).expect(403);
+        assert!(reply.message().contains("may not container.create host-root:"), "{host}: {}", reply.message());
+    }
+    let start = |name: &str, host: &Value| http.post_json(&format!("/v1.23/containers/{name}/start"), host);
+    for (name, host, why) in [
+        ("bound", json!({"CpuShares": 7}), "bind=/etc"),
+        ("mine", json!({"PidMode": "container:donor"}), "pid=host"),
+        ("mine", json!({"NetworkMode": "container:donor"}), "network=host"),
+    ] {
+        let denied = start(name, &host).expect(403).text();
+        assert!(denied.contains(&format!("may not container.start host-root:{why}")), "{denied}");
+    }
+    start("mine", &json!({"NetworkMode": "none"})).expect(204);
 }

@@ -14,7 +14,7 @@ use crate::{
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, header};
 use http_body::Body as _;
-pub use objects::{container, container_name, exec, image, join, new_container, new_image, of_container, of_image};
+pub use objects::{container, container_name, exec, image, join, new_container, new_image, of_container, of_image, shared_with};
 pub use sight::Sight;
 use std::sync::Arc;
 use wharf_engine::Judged;

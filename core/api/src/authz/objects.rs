@@ -1,7 +1,7 @@
 //! The objects of requests and lists, as authorizers see them.
 
 use std::collections::BTreeSet;
-use wharf_api_types::container::ContainerCreate;
+use wharf_api_types::container::{ContainerCreate, HostConfig};
 use wharf_engine::containers::ContainerView;
 use wharf_images::Image;
 use wharf_spi::authz::{Object, ObjectKind};
@@ -29,14 +29,18 @@ pub fn of_container(view: &ContainerView) -> Object {
     object
 }
 
-/// A container that is to be made, after what it shares with others: their namespaces and volumes.
-pub fn new_container(cx: &crate::Cx, name: Option<&str>, body: &ContainerCreate) -> Vec<Object> {
-    let host = &body.host_config;
+/// The containers with which one of this host configuration shares something: their namespaces and volumes.
+pub fn shared_with(cx: &crate::Cx, host: &HostConfig) -> Vec<Object> {
     let joined = [&host.network_mode, &host.pid_mode, &host.ipc_mode].into_iter().filter_map(|mode| mode.strip_prefix("container:"));
     let volumes = host.volumes_from.iter().flatten().map(|from| from.split(':').next().unwrap_or(from));
     let links = host.links.iter().flatten().map(|link| link.split(':').next().unwrap_or(link));
     let others: BTreeSet<&str> = joined.chain(volumes).chain(links).collect();
-    let mut objects: Vec<Object> = others.into_iter().flat_map(|other| container(cx, other)).collect();
+    others.into_iter().flat_map(|other| container(cx, other)).collect()
+}
+
+/// A container that is to be made, after those that it shares something with.
+pub fn new_container(cx: &crate::Cx, name: Option<&str>, body: &ContainerCreate) -> Vec<Object> {
+    let mut objects = shared_with(cx, &body.host_config);
     let mut made = Object::named(ObjectKind::Container, name.unwrap_or_default().trim_start_matches('/'));
     made.image.clone_from(&body.config.image);
     // It gets the labels of its image, where it has no others.

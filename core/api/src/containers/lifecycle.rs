@@ -1,6 +1,6 @@
 //! `POST /containers/{id}/start`, `…/stop` and `…/restart`. A client that hangs up does not stop a stop.
 
-use super::defaults;
+use super::{defaults, exposed::Seen, narrow::narrow};
 use crate::{
     Cx, authz,
     contract::{Param, integer, text},
@@ -11,8 +11,8 @@ use crate::{
 use serde::Serialize;
 use serde_json::Value;
 use wharf_api_types::container::HostConfig;
-use wharf_engine::containers::{AllowedBind, StartRequest, StopOptions, exposure};
-use wharf_spi::authz::{Bind, Exposure, Object};
+use wharf_engine::containers::{StartRequest, StopOptions};
+use wharf_spi::authz::{Exposure, Object, Patch};
 use wharf_types::{Error, Result, Signal};
 
 /// Starts a container.
@@ -27,9 +27,8 @@ pub struct StartInput {
     id: String,
     #[serde(rename = "body")]
     host_config: Option<HostConfig>,
-    /// Looked at once: what is judged is what is started.
     #[serde(skip)]
-    exposure: Option<Exposure>,
+    seen: Seen,
 }
 
 impl Endpoint for Start {
@@ -46,7 +45,7 @@ impl Endpoint for Start {
             return Err(Error::not_implemented(format!("starting from a checkpoint is not supported yet: {name}")));
         }
         // Seven bytes are the shortest JSON object that says something.
-        let host_config = match rq.body_length() {
+        let mut host_config = match rq.body_length() {
             Some(0..=7) => None,
             _ if rq.api().since(24) => {
                 return Err(Error::invalid(
@@ -58,30 +57,38 @@ impl Endpoint for Start {
                 defaults::at_start(rq.json().await?, version)?
             }
         };
-        let exposure = if cx.is_guarded() { exposure_at_start(cx, &id, host_config.as_ref()) } else { None };
-        Ok(StartInput { id, host_config, exposure })
+        if let Some(host) = &mut host_config {
+            // What cannot be read is refused by the start.
+            let _ = cx.containers.keep_mounts(&id, host);
+        }
+        let seen = Seen::of(cx, &at_start(cx, &id, host_config.as_ref()));
+        Ok(StartInput { id, host_config, seen })
     }
     fn targets(input: &StartInput, cx: &Cx) -> Vec<Object> {
-        authz::container(cx, &input.id)
+        let others = input.host_config.iter().flat_map(|host| authz::shared_with(cx, host));
+        authz::container(cx, &input.id).into_iter().chain(others).collect()
     }
-    fn exposure(input: &StartInput, _: &Cx) -> Option<Exposure> {
-        input.exposure.clone()
+    fn exposure(input: &StartInput, cx: &Cx) -> Option<Exposure> {
+        input.seen.exposure(cx, &at_start(cx, &input.id, input.host_config.as_ref()))
+    }
+    fn patch(input: &mut StartInput, patches: &[Patch]) -> Result<()> {
+        let none = || Error::system("container.start takes no changes without a host configuration");
+        let host = input.host_config.as_mut().ok_or_else(none)?;
+        patches.iter().try_for_each(|patch| narrow(host, patch))
     }
     async fn execute(cx: &Cx, input: StartInput) -> Result<NoContent> {
-        let StartInput { id, host_config, exposure } = input;
-        let allowed = |bind: Bind| AllowedBind { source: bind.source.into(), target: bind.target.into() };
-        let allowed_binds = exposure.map(|exposure| exposure.binds.into_iter().map(allowed).collect());
-        cx.containers.start_with(&id, StartRequest { host_config: host_config.map(Box::new), allowed_binds }).await.map(|()| NoContent)
+        let StartInput { id, host_config, seen } = input;
+        cx.containers
+            .start(&id, StartRequest { host_config: host_config.map(Box::new), allowed_binds: seen.allowed() })
+            .await
+            .map(|()| NoContent)
     }
 }
 
-/// What a container could do to the host when it runs: as it is now, or with another host configuration, to which its binds are added.
-fn exposure_at_start(cx: &Cx, id: &str, host: Option<&HostConfig>) -> Option<Exposure> {
-    let present = exposure::of(&cx.containers.get(id).ok()?.spec.host_config);
-    let Some(host) = host else { return Some(present) };
-    let mut other = exposure::of(host);
-    other.binds.extend(present.binds);
-    Some(other)
+/// The host configuration that is in force when a container runs: its own, or the one `given` in its place.
+fn at_start(cx: &Cx, id: &str, given: Option<&HostConfig>) -> HostConfig {
+    let own = || Some(cx.containers.get(id).ok()?.spec.host_config.clone());
+    given.cloned().or_else(own).unwrap_or_default()
 }
 
 #[derive(Serialize)]
@@ -119,21 +126,33 @@ impl Endpoint for Stop {
     }
 }
 
+#[derive(Serialize)]
+pub struct RestartInput {
+    #[serde(flatten)]
+    stop: StopInput,
+    #[serde(skip)]
+    seen: Seen,
+}
+
 impl Endpoint for Restart {
     const ROW: Row = Row::post("/containers/{id}/restart", "container.restart").query(HOW).refusals(&[500]);
-    type Input = StopInput;
+    type Input = RestartInput;
     type Output = NoContent;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<StopInput> {
-        StopInput::decode(&rq)
+    async fn decode(cx: &Cx, rq: Request) -> Result<RestartInput> {
+        let stop = StopInput::decode(&rq)?;
+        let seen = Seen::of(cx, &at_start(cx, &stop.id, None));
+        Ok(RestartInput { stop, seen })
     }
-    fn targets(input: &StopInput, cx: &Cx) -> Vec<Object> {
-        authz::container(cx, &input.id)
+    fn targets(input: &RestartInput, cx: &Cx) -> Vec<Object> {
+        authz::container(cx, &input.stop.id)
     }
-    fn exposure(input: &StopInput, cx: &Cx) -> Option<Exposure> {
-        exposure_at_start(cx, &input.id, None)
+    fn exposure(input: &RestartInput, cx: &Cx) -> Option<Exposure> {
+        input.seen.exposure(cx, &at_start(cx, &input.stop.id, None))
     }
-    async fn execute(cx: &Cx, input: StopInput) -> Result<NoContent> {
-        cx.containers.restart(&input.id, input.how()?).await.map(|()| NoContent)
+    async fn execute(cx: &Cx, input: RestartInput) -> Result<NoContent> {
+        let RestartInput { stop, seen } = input;
+        let start = StartRequest { allowed_binds: seen.allowed(), ..StartRequest::default() };
+        cx.containers.restart(&stop.id, stop.how()?, start).await.map(|()| NoContent)
     }
 }

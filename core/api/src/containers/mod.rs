@@ -9,11 +9,13 @@ pub mod create;
 
 pub(crate) mod defaults;
 pub mod export;
+mod exposed;
 pub mod inspect;
 pub mod kill;
 pub mod lifecycle;
 pub mod list;
 pub mod logs;
+mod narrow;
 mod networks;
 pub mod pause;
 pub mod prune;

@@ -49,12 +49,12 @@ const KILL_GRACE: Duration = Duration::from_secs(10);
 pub enum Command {
     /// Run it.
     Start(StartRequest, Reply<()>),
-    /// Stop it, and start it again when `restart`.
+    /// Stop it, and start it again when it is told how.
     Stop {
         /// Signal and patience.
         how: StopOptions,
-        /// Start it again.
-        restart: bool,
+        /// Start it again so.
+        restart: Option<StartRequest>,
         /// The daemon stops: not by hand, so `unless-stopped` comes back.
         by_daemon: bool,
         /// Outcome, once it is down (or up again).

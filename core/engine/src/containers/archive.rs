@@ -4,14 +4,18 @@
 //! are put together in a view of its own (see [`wharf_layers::view`]). What only exists inside the running container (tmpfs,
 //! `/proc`, its own mounts) is not there, as with Docker.
 
-use super::{ContainerSpec, Containers, actor::attributes, files::MANAGED, shared::Shared, shared::blocking};
+use super::{ContainerView, Containers, actor::attributes, exposure::real, files::MANAGED, plan, shared::Shared, shared::blocking};
 use crate::{
     ByteStream,
     pipe::{Packing, Pipe, produce},
 };
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::io::AsyncRead;
 use tokio_util::io::SyncIoBridge;
+use wharf_api_types::mount::MountPoint;
 use wharf_images::compress::unpack;
 use wharf_layers::{
     apply::UnpackOptions,
@@ -38,34 +42,42 @@ struct Files {
 }
 
 impl Files {
-    fn open(shared: &Arc<Shared>, spec: &ContainerSpec) -> Result<Self> {
-        let rootfs = shared.layers.borrow(&spec.id)?;
-        let view = View::open(rootfs.path(), &mounts(shared, spec), spec.host_config.readonly_rootfs)?;
+    fn open(shared: &Arc<Shared>, container: &ContainerView) -> Result<Self> {
+        let rootfs = shared.layers.borrow(container.id())?;
+        let view = View::open(rootfs.path(), &mounts(shared, container)?, container.spec.host_config.readonly_rootfs)?;
         Ok(Self { view, rootfs })
     }
 }
 
-/// What lies on the root file system: the user's mounts, and the managed files once a start has written them.
-fn mounts(shared: &Shared, spec: &ContainerSpec) -> Vec<Mounted> {
+/// What lies on the root file system: the user's mounts, as they were allowed, and the managed files once a start has written them.
+fn mounts(shared: &Shared, container: &ContainerView) -> Result<Vec<Mounted>> {
+    let ContainerView { spec, state } = container;
     let of_user = spec.mounts.iter().filter(|m| !m.source.is_empty());
-    let mut mounts: Vec<Mounted> =
-        of_user.map(|m| Mounted { source: PathBuf::from(&m.source), target: PathBuf::from(&m.destination), read_only: !m.rw }).collect();
+    let mounted = |mount: &MountPoint| {
+        let (source, target) = (Path::new(&mount.source), PathBuf::from(&mount.destination));
+        let source = match &state.allowed_binds {
+            Some(allowed) => plan::held(source, &target, allowed)?,
+            None => real(source),
+        };
+        Ok(Mounted { source, target, read_only: !mount.rw })
+    };
+    let mut mounts = of_user.map(mounted).collect::<Result<Vec<_>>>()?;
     let owner = spec.network_container().and_then(|id| id.parse::<ContainerId>().ok());
     let dir = shared.dir(owner.as_ref().unwrap_or(&spec.id));
     for (name, target) in MANAGED {
         let (source, target) = (dir.join(name), PathBuf::from(target));
         if source.exists() && mounts.iter().all(|m| m.target != target) {
-            mounts.push(Mounted { source, target, read_only: spec.host_config.readonly_rootfs });
+            mounts.push(Mounted { source: real(&source), target, read_only: spec.host_config.readonly_rootfs });
         }
     }
-    mounts
+    Ok(mounts)
 }
 
 impl Containers {
     /// What lies at a path.
     ///
     /// # Errors
-    /// 404 for the container and for the path.
+    /// 404 for the container and for the path, and 403 when a bind leads elsewhere than it may.
     pub async fn path_stat(&self, name: &str, path: &str) -> Result<PathStat> {
         let (_, found) = self.find(name, path, archive::find).await?;
         Ok(found.stat())
@@ -100,7 +112,7 @@ impl Containers {
         let (view, shared, input) = (self.get(name)?, self.shared.clone(), SyncIoBridge::new(body));
         let (container, place) = (name.to_owned(), path.to_owned());
         blocking(move || {
-            let files = Files::open(&shared, &view.spec)?;
+            let files = Files::open(&shared, &view)?;
             let user = &view.spec.config.user;
             let owner = if how.container_owner && !user.is_empty() {
                 let user = resolve_user(files.rootfs.path(), user, &[])?;
@@ -120,7 +132,7 @@ impl Containers {
         let (view, shared) = (self.get(name)?, self.shared.clone());
         let (container, path) = (name.to_owned(), path.to_owned());
         blocking(move || {
-            let files = Files::open(&shared, &view.spec)?;
+            let files = Files::open(&shared, &view)?;
             let found = find(&files.view, &path).map_err(|e| not_found(e, &container))?;
             Ok((files, found))
         })

@@ -1,7 +1,7 @@
 //! Bringing the recorded containers back: documents × what is found under the exec root, by the table in `reconcile.rs`.
 
 use super::{
-    ContainerSpec, ContainerState, Containers, RemoveOptions,
+    ContainerSpec, ContainerState, Containers, RemoveOptions, StartRequest,
     actor::{self, Actor, Adopted},
     health::Check,
     launch,
@@ -120,9 +120,15 @@ impl Containers {
             let Ok(mut handle) = self.handle(donor) else { continue };
             let _ = tokio::time::timeout(DONOR_PATIENCE, handle.published.wait_for(|p| p.task.is_some())).await;
         }
-        if let Err(e) = self.start(id.as_str()).await {
+        if let Err(e) = self.start_as_allowed(id.as_str()).await {
             tracing::warn!(container = ?id, error = %e, "not started");
         }
+    }
+
+    /// Starts a container with nobody to ask: its binds may lead where they were allowed to before.
+    async fn start_as_allowed(&self, name: &str) -> Result<()> {
+        let allowed_binds = self.get(name)?.state.allowed_binds.clone();
+        self.start(name, StartRequest { allowed_binds, ..StartRequest::default() }).await
     }
 }
 

@@ -78,6 +78,8 @@ pub struct CreateRequest {
     pub platform: Option<String>,
     /// The body, with the defaults of the request's API version.
     pub body: ContainerCreate,
+    /// Where its binds may lead, when somebody was asked.
+    pub allowed_binds: Option<Vec<AllowedBind>>,
 }
 
 /// Answer of create.
@@ -211,17 +213,18 @@ impl Containers {
     /// Starts it; 304 when it runs.
     ///
     /// # Errors
-    /// 400 for a command that cannot be run, 500 for what the host refuses.
-    pub async fn start(&self, name: &str) -> Result<()> {
-        self.start_with(name, StartRequest::default()).await
+    /// 400 for a command that cannot be run and for a host configuration that create would refuse, 403 when a bind leads elsewhere than it
+    /// may, 500 for what the host refuses.
+    pub async fn start(&self, name: &str, rq: StartRequest) -> Result<()> {
+        self.ask(&self.handle(name)?, |reply| Command::Start(rq, reply)).await
     }
 
-    /// The same, as it was asked for.
+    /// Adds what a container keeps when it is started with `host`: its binds and mounts to other places.
     ///
     /// # Errors
-    /// As [`Containers::start`], 400 for a host configuration that create would refuse, and 403 when a bind leads elsewhere than it may.
-    pub async fn start_with(&self, name: &str, rq: StartRequest) -> Result<()> {
-        self.ask(&self.handle(name)?, |reply| Command::Start(rq, reply)).await
+    /// 404 for the container, 400 for binds that cannot be read.
+    pub fn keep_mounts(&self, name: &str, host: &mut HostConfig) -> Result<()> {
+        create::keep_mounts(&self.get(name)?.spec.host_config, host)
     }
 
     /// Stops it; 304 when it does not run.
@@ -229,18 +232,18 @@ impl Containers {
     /// # Errors
     /// 500 when it survives SIGKILL.
     pub async fn stop(&self, name: &str, how: StopOptions) -> Result<()> {
-        self.stop_with(name, how, false).await
+        self.stop_with(name, how, None).await
     }
 
     /// Stops it if it runs, and starts it.
     ///
     /// # Errors
     /// As stop and start.
-    pub async fn restart(&self, name: &str, how: StopOptions) -> Result<()> {
-        self.stop_with(name, how, true).await
+    pub async fn restart(&self, name: &str, how: StopOptions, rq: StartRequest) -> Result<()> {
+        self.stop_with(name, how, Some(rq)).await
     }
 
-    async fn stop_with(&self, name: &str, how: StopOptions, restart: bool) -> Result<()> {
+    async fn stop_with(&self, name: &str, how: StopOptions, restart: Option<StartRequest>) -> Result<()> {
         let handle = self.handle(name)?;
         self.ask(&handle, |reply| Command::Stop { how, restart, by_daemon: false, reply }).await
     }
@@ -389,7 +392,7 @@ impl Containers {
         }
         let stops = self.shared.index.all().into_iter().filter(|h| h.published.borrow().view.state.running).map(|handle| async move {
             let how = StopOptions::default();
-            let stopped = self.ask(&handle, |reply| Command::Stop { how, restart: false, by_daemon: true, reply }).await;
+            let stopped = self.ask(&handle, |reply| Command::Stop { how, restart: None, by_daemon: true, reply }).await;
             if let Err(e) = stopped.context("stop") {
                 tracing::warn!(container = ?handle.published.borrow().view.id(), error = %e, "not stopped");
             }

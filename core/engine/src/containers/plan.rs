@@ -6,7 +6,7 @@ mod mounts;
 
 use super::{AllowedBind, ContainerSpec, files, places, security, shared::Shared};
 use crate::{EngineConfig, Reloadable, config::BUILTIN_RUNTIME};
-pub use mounts::{bind_source_exists, shows_mounts};
+pub use mounts::{bind_source_exists, held, shows_mounts};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,

@@ -9,6 +9,7 @@ use wharf_api_types::{
     network::NetworkingConfig,
 };
 use wharf_network::Endpoint;
+use wharf_spi::authz::Bind;
 use wharf_types::{ContainerId, ContainerName, Digest, Timestamp};
 
 /// The durable intent, `containers/<id>/config.json`: written (synced) at create and rename, never by state changes.
@@ -58,6 +59,12 @@ pub struct AllowedBind {
     pub target: PathBuf,
 }
 
+impl From<Bind> for AllowedBind {
+    fn from(Bind { source, target, .. }: Bind) -> Self {
+        Self { source: source.into(), target: target.into() }
+    }
+}
+
 /// What changes while a container lives, `containers/<id>/state.json`: replaced atomically, not synced. A lost or torn one
 /// after a power failure reads as never started.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -88,7 +95,7 @@ pub struct ContainerState {
     pub restart_count: u32,
     /// Stopped by hand: `unless-stopped` stays down over a daemon restart.
     pub manually_stopped: bool,
-    /// Where its binds led when it was last allowed to start; none when nobody was asked.
+    /// Where its binds led when its creation or its last start was allowed; none when nobody was asked.
     pub allowed_binds: Option<Vec<AllowedBind>>,
     /// What its health check found; none without one, and before the first start.
     pub health: Option<Health>,

@@ -46,7 +46,7 @@ pub use user::{ResolvedUser, resolve_user};
 const OCI_VERSION: &str = "1.0.2";
 
 /// Kernel files that tell about the host or its other tenants.
-const MASKED_PATHS: [&str; 12] = [
+pub const MASKED_PATHS: [&str; 12] = [
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -62,7 +62,7 @@ const MASKED_PATHS: [&str; 12] = [
 ];
 
 /// Kernel files that change the host.
-const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+pub const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Sysctls of a network namespace of one's own: low ports and ping need no root there.
 const NETWORK_SYSCTLS: [(&str, &str); 2] = [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];

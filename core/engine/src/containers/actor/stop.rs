@@ -1,7 +1,7 @@
 //! Stopping and signalling: what asks the first process to end, and who hears that it did.
 
 use super::{Actor, KILL_GRACE, Next, Reply};
-use crate::containers::{ContainerSpec, StopOptions};
+use crate::containers::{ContainerSpec, StartRequest, StopOptions};
 use std::time::Duration;
 use tokio::time::Instant;
 use wharf_types::{Error, ErrorKind, Result, Signal};
@@ -9,17 +9,17 @@ use wharf_types::{Error, ErrorKind, Result, Signal};
 /// A stop in progress.
 pub(super) struct Stopping {
     pub(super) kill_at: Option<Instant>,
-    restart: bool,
+    restart: Option<StartRequest>,
     pub(super) replies: Vec<Reply<()>>,
 }
 
 impl Actor {
-    pub(super) async fn stop(&mut self, how: StopOptions, restart: bool, by_daemon: bool, reply: Reply<()>) -> Next {
+    pub(super) async fn stop(&mut self, how: StopOptions, restart: Option<StartRequest>, by_daemon: bool, reply: Reply<()>) -> Next {
         if !self.state.running {
-            let outcome = if restart { self.start().await } else { Err(Error::not_modified("container is already stopped")) };
-            if restart && outcome.is_ok() {
-                self.event("restart", []);
-            }
+            let outcome = match restart {
+                Some(rq) => self.start_with(rq).await.inspect(|()| self.event("restart", [])),
+                None => Err(Error::not_modified("container is already stopped")),
+            };
             let _ = reply.send(outcome);
             return Next::Go;
         }
@@ -30,7 +30,7 @@ impl Actor {
             return self.cancel_restart(restart, reply).await;
         }
         if let Some(stopping) = &mut self.stopping {
-            stopping.restart |= restart;
+            stopping.restart = restart.or(stopping.restart.take());
             stopping.replies.push(reply);
             return Next::Go;
         }
@@ -47,13 +47,16 @@ impl Actor {
     }
 
     /// Ends the wait for a restart by policy.
-    async fn cancel_restart(&mut self, start: bool, reply: Reply<()>) -> Next {
+    async fn cancel_restart(&mut self, start: Option<StartRequest>, reply: Reply<()>) -> Next {
         self.restart_at = None;
         self.state.running = false;
         self.state.restarting = false;
         self.commit().await;
         self.event("stop", []);
-        let outcome = if start { self.start().await } else { Ok(()) };
+        let outcome = match start {
+            Some(rq) => self.start_with(rq).await,
+            None => Ok(()),
+        };
         let _ = reply.send(outcome);
         Next::Go
     }
@@ -69,7 +72,7 @@ impl Actor {
         let ends = signal == Signal::KILL || chosen.is_empty() || signal == stop_signal(&self.spec);
         self.state.manually_stopped |= ends;
         if self.running.is_none() {
-            return self.cancel_restart(false, reply).await;
+            return self.cancel_restart(None, reply).await;
         }
         let sent = self.signal(signal).await;
         if ends {
@@ -104,8 +107,8 @@ impl Actor {
     pub(super) async fn stopped(&mut self, stopping: Stopping) {
         self.event("stop", []);
         let mut outcome = Ok(());
-        if stopping.restart {
-            outcome = self.start().await;
+        if let Some(rq) = stopping.restart {
+            outcome = self.start_with(rq).await;
             if outcome.is_ok() {
                 self.event("restart", []);
             }

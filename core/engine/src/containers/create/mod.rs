@@ -32,10 +32,11 @@ use wharf_runtime::spec::{
     MountPlan,
     mounts::{Propagation, parse_bind},
 };
-use wharf_types::{ContainerId, ContainerName, Error, ErrorKind, Result, Timestamp};
+use wharf_store::sync_dir;
+use wharf_types::{ContainerId, ContainerName, Error, ErrorKind, Result, Timestamp, error::Context as _};
 
 /// Creates a container.
-pub async fn create(shared: &Arc<Shared>, rq: CreateRequest) -> Result<Created> {
+pub async fn create(shared: &Arc<Shared>, mut rq: CreateRequest) -> Result<Created> {
     let name = rq.name.as_deref().filter(|n| !n.is_empty()).map(str::parse::<ContainerName>).transpose()?;
     let id = ContainerId::random()?;
 
@@ -44,12 +45,13 @@ pub async fn create(shared: &Arc<Shared>, rq: CreateRequest) -> Result<Created> 
     let image = shared.images.get(&rq.body.config.image)?;
     let mut warnings = platform_warnings(&image, rq.platform.as_deref())?;
 
+    let state = ContainerState { allowed_binds: rq.allowed_binds.take(), ..ContainerState::default() };
     let (spec, more) = not_404(compose(shared, &id, &image, rq))?;
     warnings.extend(more);
     let (spec, reservation) = names::reserve(shared, spec, name)?;
 
     let mut undo = Undo::default();
-    match store(shared, &spec, &mut undo).await {
+    match store(shared, &spec, &state, &mut undo).await {
         Ok(()) => undo.commit(),
         Err(e) => {
             undo.unwind().await;
@@ -58,13 +60,13 @@ pub async fn create(shared: &Arc<Shared>, rq: CreateRequest) -> Result<Created> 
     }
     reservation.keep();
     let event = attributes(&spec);
-    Actor::spawn(shared, spec, ContainerState::default(), None, false);
+    Actor::spawn(shared, spec, state, None, false);
     shared.events.publish("container", "create", id.as_str(), event);
     Ok(Created { id, warnings })
 }
 
 /// The layer, then the directory; the document comes last and is the commit point.
-async fn store(shared: &Arc<Shared>, spec: &ContainerSpec, undo: &mut Undo) -> Result<()> {
+async fn store(shared: &Arc<Shared>, spec: &ContainerSpec, state: &ContainerState, undo: &mut Undo) -> Result<()> {
     let (s, id, chain) = (shared.clone(), spec.id.clone(), spec.layers.last().cloned());
     let layer = blocking(move || s.layers.create_rw(&id, chain.as_ref()));
     layer.await?;
@@ -72,8 +74,16 @@ async fn store(shared: &Arc<Shared>, spec: &ContainerSpec, undo: &mut Undo) -> R
     undo.push("layer", blocking(move || s.layers.remove_rw(&id)));
     let (s, id) = (shared.clone(), spec.id.clone());
     undo.push("directory", blocking(move || s.specs.remove(id.as_str())));
-    let (s, spec) = (shared.clone(), spec.clone());
-    blocking(move || s.specs.put(spec.id.as_str(), &spec)).await
+    let (s, spec, state) = (shared.clone(), spec.clone(), state.clone());
+    blocking(move || {
+        if state.allowed_binds.is_some() {
+            let dir = s.dir(&spec.id);
+            std::fs::create_dir(&dir).and_then(|()| sync_dir(s.specs.root())).context(dir.display())?;
+            s.write_state(&spec.id, &state)?;
+        }
+        s.specs.put(spec.id.as_str(), &spec)
+    })
+    .await
 }
 
 /// A 404 makes clients pull the image: whatever else is missing is a bad parameter.
@@ -124,7 +134,11 @@ pub(super) fn adopt(shared: &Shared, spec: &ContainerSpec, host: HostConfig) -> 
     Ok(adopted)
 }
 
-fn keep_mounts(old: &HostConfig, new: &mut HostConfig) -> Result<()> {
+/// Keeps binds and mounts to places where `new` has none.
+///
+/// # Errors
+/// 400 for binds that cannot be read.
+pub(super) fn keep_mounts(old: &HostConfig, new: &mut HostConfig) -> Result<()> {
     let target = |bind: &String| parse_bind(bind).map(|b| b.target);
     let mut taken: Vec<PathBuf> = new.binds.iter().flatten().map(target).collect::<Result<_>>()?;
     taken.extend(new.mounts.iter().map(|m| PathBuf::from(&m.target)));

@@ -150,24 +150,30 @@ fn typed_mount(mount: &Mount) -> Result<MountPlan> {
     }
 }
 
-/// Binds what was allowed and nothing else: a link in the path of a source may lead elsewhere by now, and whoever can write there has
-/// seen to that.
+/// Binds what was allowed and nothing else.
 ///
 /// # Errors
-/// 403 for one that does.
+/// As [`held`].
 pub(super) fn hold(plans: &mut [MountPlan], allowed: &[AllowedBind]) -> Result<()> {
     for plan in plans {
         let MountPlan::Bind(bind) = plan else { continue };
-        let now = AllowedBind { source: PathBuf::from(exposure::real(&bind.source)), target: bind.target.clone() };
-        if !allowed.contains(&now) {
-            let (source, target, leads) = (bind.source.display(), bind.target.display(), now.source.display());
-            return Err(Error::forbidden(format!(
-                "bind mount {source}:{target} was not allowed to lead to {leads}: start the container again"
-            )));
-        }
-        bind.source = now.source;
+        bind.source = held(&bind.source, &bind.target, allowed)?;
     }
     Ok(())
+}
+
+/// Where a bind leads, if it was allowed to: a link in the path of its source may lead elsewhere by now, and whoever can write there has
+/// seen to that.
+///
+/// # Errors
+/// 403 when it was not.
+pub fn held(source: &Path, target: &Path, allowed: &[AllowedBind]) -> Result<PathBuf> {
+    let now = AllowedBind { source: exposure::real(source), target: target.to_owned() };
+    if allowed.contains(&now) {
+        return Ok(now.source);
+    }
+    let (source, target, leads) = (source.display(), target.display(), now.source.display());
+    Err(Error::forbidden(format!("bind mount {source}:{target} was not allowed to lead to {leads}: start the container again")))
 }
 
 /// `Binds` makes a missing source directory, `Mounts` only when it is told to; a missing one is refused otherwise.
@@ -201,4 +207,28 @@ pub fn bind_source_exists(mount: &Mount) -> Result<()> {
         return Ok(());
     }
     Err(Error::invalid(format!("invalid mount config for type \"bind\": bind source path does not exist: {}", mount.source)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bind_is_held_to_where_it_led() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        let lead = |to: &str| {
+            std::fs::create_dir_all(dir.path().join(to)).unwrap();
+            let _ = std::fs::remove_file(&link);
+            std::os::unix::fs::symlink(to, &link).unwrap();
+        };
+        lead("mine");
+        let bind = format!("{}:/x", link.display());
+        let seen = exposure::binds(&HostConfig { binds: Some(vec![bind]), ..HostConfig::default() });
+        let allowed: Vec<_> = seen.into_iter().map(AllowedBind::from).collect();
+        let held = |target: &str| held(&link, Path::new(target), &allowed);
+        assert!(held("/x").unwrap().ends_with("mine") && held("/y").is_err());
+        lead("secret");
+        assert!(held("/x").unwrap_err().message().contains("was not allowed to lead to"));
+    }
 }
