@@ -58,9 +58,11 @@ impl Plugin {
         }
         permission::check(&name, &description, &package.grants)?;
         let template = Template::new(component, &package.grants, &description.kinds).map_err(named)?;
-        let schema = Schema::new(package.schema.clone()).map_err(named)?;
-        let generation =
-            Generation { settings: schema.settings(&package.settings).map_err(named)?, files: Arc::new(Files::new(&package.grants)) };
+        let (text, given) = (package.schema.clone(), package.settings.clone());
+        let check = move || Schema::new(text).and_then(|schema| Ok((schema.settings(&given)?, schema)));
+        let checked = tokio::task::spawn_blocking(check).await.context("check the settings of a plugin")?;
+        let (settings, schema) = checked.map_err(named)?;
+        let generation = Generation { settings, files: Arc::new(Files::new(&package.grants)) };
         let (around, opened) = (around.clone(), package.clone());
         let shared = tokio::task::spawn_blocking(move || Shared::open(&opened, &around)).await.context("open the state of a plugin")?;
         let shared = Arc::new(shared.map_err(named)?);
@@ -182,7 +184,9 @@ impl Inner {
         let mut present = self.settings.lock().await;
         let settings = settings.unwrap_or_else(|| present.clone());
         let files = Arc::new(Files::new(&self.grants));
-        let generation = Generation { settings: self.schema.settings(&settings).map_err(named)?, files: Arc::clone(&files) };
+        let (schema, given) = (self.schema.clone(), settings.clone());
+        let checked = tokio::task::spawn_blocking(move || schema.settings(&given)).await.context("check the settings of a plugin")?;
+        let generation = Generation { settings: checked.map_err(named)?, files: Arc::clone(&files) };
         let replaced = self.faces.replace(&Arc::new(generation)).await.map_err(named);
         *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = files;
         replaced?;
