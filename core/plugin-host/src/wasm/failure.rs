@@ -1,5 +1,6 @@
 //! Why a call had no answer, in words for an operator.
 
+use crate::words::cut;
 use std::{fmt, time::Duration};
 use wasmtime::Trap;
 
@@ -44,7 +45,7 @@ impl From<wasmtime::Error> for Failure {
             Some(Trap::StackOverflow) => Self::Stack,
             Some(Trap::UnreachableCodeReached) => Self::Panic,
             Some(trap) => Self::Crash(trap.to_string()),
-            None => Self::Crash(error.root_cause().to_string()),
+            None => Self::Crash(cut(error.root_cause().to_string())),
         }
     }
 }

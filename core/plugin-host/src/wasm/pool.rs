@@ -8,6 +8,7 @@ use super::{
     policy::{self, Bounds},
     statistics::Function,
 };
+use crate::words::cut;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use std::{
@@ -253,7 +254,7 @@ impl<E: Export> Lease<'_, E> {
         let outcome = outcome.and_then(|answer| {
             check(answer, warm.instance.store.data_mut()).map_err(|what| {
                 pool.shared.statistics.nonsense(function);
-                NoResult::Failed(Failure::Nonsense(what))
+                NoResult::Failed(Failure::Nonsense(cut(what)))
             })
         });
         if let Err(NoResult::Failed(failure)) = &outcome {

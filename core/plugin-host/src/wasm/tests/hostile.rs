@@ -3,6 +3,7 @@
 use super::{Guest, World, guest::ZEROS, package, refused, request};
 use crate::wasm::policy;
 use std::time::{Duration, Instant};
+use wharf_spi::authz::Verdict;
 
 #[tokio::test]
 async fn an_endless_loop_meets_its_deadline() {
@@ -133,6 +134,24 @@ async fn state_has_a_quota() {
     plugin.authorizer().unwrap().judge(&request()).await.unwrap();
     let file = std::fs::metadata(world.dir.path().join("state/p/state")).unwrap();
     assert!(file.len() < (1 << 20) + 4096, "{}", file.len());
+}
+
+#[tokio::test]
+async fn what_it_says_has_an_end() {
+    let world = World::new();
+    // A text of a megabyte: fresh memory is full of zeros.
+    let long = |at: u32| {
+        format!(
+            "(i32.store (i32.const {at}) (i32.mul (memory.grow (i32.const 16)) (i32.const 65536))) (i32.store (i32.const {}) (i32.const 1000000))",
+            at + 4
+        )
+    };
+    let error = Guest::judging(&format!("(i32.store8 (i32.const 512) (i32.const 1)) {} (i32.const 512)", long(516)));
+    assert!(refused(&world.load(&error).await.unwrap()).await.len() < 5_000);
+    let denial = Guest::judging(&format!("(i32.store8 (i32.const 516) (i32.const 2)) {} {} (i32.const 512)", long(520), long(532)));
+    let decision = world.load(&denial).await.unwrap().authorizer().unwrap().judge(&request()).await.unwrap();
+    let Verdict::Deny(denial) = decision.verdict else { panic!("no denial") };
+    assert!(denial.reason.len() < 5_000 && denial.reason.ends_with('…') && decision.rule.len() < 5_000);
 }
 
 #[tokio::test]
