@@ -1,9 +1,10 @@
 //! Plugins that break every rule: each is refused in words that tell why, and the next call finds a fresh instance.
 
-use super::{Guest, World, guest::ZEROS, package, refused, request};
-use crate::wasm::policy;
+use super::{Guest, Package, World, guest::ZEROS, package, refused, request};
+use crate::wasm::{engine::INSTANCES, policy};
 use std::time::{Duration, Instant};
 use wharf_spi::authz::Verdict;
+use wharf_types::ErrorKind;
 
 #[tokio::test]
 async fn an_endless_loop_meets_its_deadline() {
@@ -134,6 +135,43 @@ async fn state_has_a_quota() {
     plugin.authorizer().unwrap().judge(&request()).await.unwrap();
     let file = std::fs::metadata(world.dir.path().join("state/p/state")).unwrap();
     assert!(file.len() < (1 << 20) + 4096, "{}", file.len());
+}
+
+#[tokio::test]
+async fn a_component_is_not_made_of_everything() {
+    let world = World::new();
+    for (what, part, most) in [("memories", "(memory 1)", 2), ("tables", "(table 1 funcref)", 8), ("instances", "", 64)] {
+        let component = |count: usize| {
+            let instances = "(core instance (instantiate $m))".repeat(count);
+            wat::parse_str(format!("(component (core module $m {part}) {instances})")).unwrap()
+        };
+        world.host.describe(component(most)).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+        let text = world.host.describe(component(most + 1)).await.err().unwrap().to_string();
+        assert!(text.contains(what), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn who_finds_no_room_is_not_to_blame() {
+    let world = World::new();
+    let wasm = Guest::judging("unreachable").component();
+    let load = |n: u32| world.host.load(Package { name: n.to_string(), ..package(wasm.clone(), "") });
+    let mut all = Vec::new();
+    for n in 0..INSTANCES {
+        all.push(load(n).await.unwrap());
+    }
+    // One goes, and another one takes its place.
+    assert_eq!(refused(&all[0]).await, "it panicked (see its log)");
+    let last = load(INSTANCES).await.unwrap();
+    let text = refused(&all[0]).await;
+    assert!(text.starts_with("it is busy: "), "{text}");
+    assert_eq!(all[0].health().failures, 1);
+    for error in [load(INSTANCES + 1).await.err().unwrap(), last.reload(serde_json::Value::Null).await.unwrap_err()] {
+        assert!(error.kind() == ErrorKind::Unavailable && error.message().contains("it is busy: "), "{error}");
+    }
+    assert_eq!(last.health().status.word(), "healthy");
+    drop(last);
+    assert_eq!(refused(&all[0]).await, "it panicked (see its log)");
 }
 
 #[tokio::test]
