@@ -24,6 +24,8 @@ const VALUE_MAX: usize = 1 << 20;
 /// Bytes that one `scan` answers before it stops early.
 const SCAN_MAX: usize = 4 << 20;
 const HEAD: usize = 12;
+/// What an entry costs besides its bytes, in memory and in the quota (the number stands in `wharf:host/state`).
+const ENTRY: usize = 128;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
@@ -55,7 +57,7 @@ struct Writer {
     /// None after a failure that left the end of the file unknown.
     file: Option<File>,
     length: u64,
-    /// Bytes of keys and values.
+    /// What all entries count for.
     held: u64,
 }
 
@@ -132,7 +134,7 @@ impl Store {
         Ok(())
     }
 
-    /// The bytes that would be held after the changes.
+    /// What would be held after the changes.
     fn admit(&self, changes: &[Change], held: u64) -> Result<u64, Refusal> {
         let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
         let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
@@ -150,7 +152,7 @@ impl Store {
             let old = sizes.insert(key, new).unwrap_or_else(|| map.get(key).map_or(0, |value| size(key, value)));
             total = total - old + new;
         }
-        // What makes it smaller is always taken, also when the operator has lowered the quota.
+        // What makes it smaller is always taken, also when the operator has lowered the quota, or when entries counted for less.
         if total > self.quota && total > held { Err(Refusal::Quota(self.quota.saturating_sub(held))) } else { Ok(total) }
     }
 
@@ -188,7 +190,7 @@ fn open(path: &Path) -> Result<File> {
 }
 
 fn size(key: &str, value: &[u8]) -> u64 {
-    (key.len() + value.len()) as u64
+    (key.len() + value.len() + ENTRY) as u64
 }
 
 fn apply(map: &mut Map, changes: &[Change]) {

@@ -12,7 +12,7 @@ fn all(store: &Store) -> Vec<(String, Vec<u8>)> {
 #[test]
 fn commits_are_whole_and_last() {
     let tmp = tempfile::tempdir().unwrap();
-    let store = Store::open(tmp.path(), 100).unwrap();
+    let store = Store::open(tmp.path(), 1_000).unwrap();
     store.commit(&[put("a/1", b"x"), put("a/2", b"y"), put("b", b"z")]).unwrap();
     let stale = Change::Expect("b".to_owned(), None);
     assert_eq!(store.commit(&[put("c", b""), stale]), Err(Refusal::Conflict("b".to_owned())));
@@ -29,15 +29,16 @@ fn commits_are_whole_and_last() {
 #[test]
 fn the_quota_holds_and_lets_go() {
     let tmp = tempfile::tempdir().unwrap();
-    let store = Store::open(tmp.path(), 100).unwrap();
+    let store = Store::open(tmp.path(), 100 + ENTRY as u64).unwrap();
     store.commit(&[put("k", &[0; 90])]).unwrap();
-    assert_eq!(store.commit(&[put("l", &[0; 20])]), Err(Refusal::Quota(9)));
+    assert_eq!(store.commit(&[put("l", b"")]), Err(Refusal::Quota(9)), "an empty value costs something, too");
     store.commit(&[put("l", &[0; 20]), Change::Delete("k".to_owned())]).unwrap();
     assert!(matches!(store.commit(&[put(&"k".repeat(513), b"")]), Err(Refusal::Unavailable(_))));
     drop(store);
     let store = Store::open(tmp.path(), 10).unwrap();
     store.commit(&[put("l", &[0; 15])]).unwrap();
     assert_eq!(store.commit(&[put("l", &[0; 16])]), Err(Refusal::Quota(0)));
+    assert_eq!(store.commit(&[put("l", &[0; 15]), put("m", b"")]), Err(Refusal::Quota(0)));
 }
 
 #[test]
@@ -83,7 +84,7 @@ proptest! {
     #[test]
     fn it_is_a_map(changes in prop::collection::vec(("[a-c]{1,2}", prop::option::of(prop::collection::vec(any::<u8>(), 0..4))), 1..20)) {
         let tmp = tempfile::tempdir().unwrap();
-        let store = Store::open(tmp.path(), 1_000).unwrap();
+        let store = Store::open(tmp.path(), 10_000).unwrap();
         let mut model = Map::new();
         for (key, value) in changes {
             let change = match value {
@@ -95,6 +96,6 @@ proptest! {
         let expected: Vec<_> = model.into_iter().collect();
         prop_assert_eq!(all(&store), expected.clone());
         drop(store);
-        prop_assert_eq!(all(&Store::open(tmp.path(), 1_000).unwrap()), expected);
+        prop_assert_eq!(all(&Store::open(tmp.path(), 10_000).unwrap()), expected);
     }
 }
