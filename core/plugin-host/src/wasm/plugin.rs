@@ -17,7 +17,7 @@ use super::{
 use serde_json::Value;
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::task::AbortHandle;
 use wasmtime::component::Component;
@@ -205,7 +205,7 @@ impl Inner {
             Ok(()) => (Level::Info, "files have changed: reloaded".to_owned()),
             Err(e) => (Level::Error, format!("files have changed, but it goes on with the old ones: {e}")),
         };
-        self.shared.journal.write(&self.shared.name, level, &text, Instant::now());
+        self.shared.journal.tell(&self.shared.name, level, &text);
     }
 
     fn end_keeper(&self) {

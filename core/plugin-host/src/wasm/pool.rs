@@ -155,7 +155,7 @@ impl<E: Export> Pool<E> {
         }
         let reason = reason.to_string();
         let text = format!("{}: {reason}", function.name());
-        self.shared.journal.write(&self.shared.name, Level::Error, &text, Instant::now());
+        self.shared.journal.tell(&self.shared.name, Level::Error, &text);
         if self.shared.supervisor.failure(Instant::now(), text) {
             tracing::error!(plugin = self.shared.name, reason, "plugin is quarantined");
         }
