@@ -147,7 +147,9 @@ impl Plugin {
     /// [`wharf_types::ErrorKind::InvalidParameter`] when the settings do not fit the schema or the plugin does not take them;
     /// everything stays as it was then.
     pub async fn reload(&self, settings: Value) -> Result<()> {
-        self.0.reload(Some(settings)).await
+        self.0.reload(Some(settings)).await?;
+        self.0.shared.supervisor.forgive();
+        Ok(())
     }
 
     /// Lets time pass, for tests: timers go off, each at its time.
@@ -190,7 +192,6 @@ impl Inner {
         let replaced = self.faces.replace(&Arc::new(generation)).await.map_err(named);
         *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = files;
         replaced?;
-        self.shared.supervisor.forgive();
         *present = settings;
         Ok(())
     }
