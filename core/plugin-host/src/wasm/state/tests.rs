@@ -60,11 +60,42 @@ fn a_torn_end_is_cut_off_and_damage_is_kept() {
         assert_eq!(all(&Store::open(tmp.path(), 1_000).unwrap()).len(), 2);
     }
     assert_eq!(std::fs::read_dir(tmp.path()).unwrap().count(), 1);
-    let mut damaged = whole;
-    damaged[first - 1] ^= 1;
-    std::fs::write(&path, damaged).unwrap();
-    assert_eq!(all(&Store::open(tmp.path(), 1_000).unwrap()), []);
-    assert_eq!(std::fs::read_dir(tmp.path()).unwrap().count(), 2);
+    // In a commit, or in its length, which then is beyond the end.
+    for (kept, (at, change)) in [(first - 1, 1), (2, 1)].into_iter().enumerate() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= change;
+        std::fs::write(&path, &damaged).unwrap();
+        assert_eq!(all(&Store::open(tmp.path(), 1_000).unwrap()), []);
+        assert_eq!(std::fs::read(tmp.path().join(format!("state.corrupt-{}", kept + 1))).unwrap(), damaged);
+        assert_eq!(std::fs::read_dir(tmp.path()).unwrap().count(), kept + 2);
+    }
+}
+
+#[test]
+fn a_file_that_was_replaced_after_all_is_gone_on_with() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = tmp.path().join("state");
+    let store = Store::open(tmp.path(), 1_000).unwrap();
+    store.commit(&[put("a", b"1")]).unwrap();
+    let short = std::fs::read(&path).unwrap();
+    store.commit(&[put("a", b"1")]).unwrap();
+    // The rename was done, and what followed it failed.
+    write_atomic(&path, &short, Durability::Synced).unwrap();
+    store.adopt(&mut store.writer.lock().unwrap(), short.len() as u64);
+    store.commit(&[put("b", b"2")]).unwrap();
+    // It was not done.
+    let length = store.writer.lock().unwrap().length;
+    store.adopt(&mut store.writer.lock().unwrap(), 1);
+    assert_eq!(store.writer.lock().unwrap().length, length);
+    // Nobody knows.
+    std::fs::rename(&path, tmp.path().join("gone")).unwrap();
+    store.adopt(&mut store.writer.lock().unwrap(), 1);
+    std::fs::write(&path, "").unwrap();
+    assert!(matches!(store.commit(&[put("c", b"3")]), Err(Refusal::Unavailable(_))));
+    std::fs::rename(tmp.path().join("gone"), &path).unwrap();
+    store.commit(&[put("c", b"3")]).unwrap();
+    drop(store);
+    assert_eq!(all(&Store::open(tmp.path(), 1_000).unwrap()).len(), 3);
 }
 
 #[test]
