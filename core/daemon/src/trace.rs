@@ -1,7 +1,10 @@
 //! The daemon's own log on standard error.
 
 use crate::config::Log;
-use std::sync::OnceLock;
+use std::{
+    io::{self, Write},
+    sync::OnceLock,
+};
 use tracing::{Level, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, registry, reload, util::SubscriberInitExt};
 
@@ -10,12 +13,33 @@ static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Sends the log of this process to standard error. A second call has no effect.
 pub fn init(log: &Log) {
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    let lines = fmt::layer().with_writer(|| Lines(io::stderr())).with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
     let layer = if log.json { lines.json().flatten_event(true).boxed() } else { lines.boxed() };
     let (filter, handle) = reload::Layer::new(filter(log.level));
     // An error means that a subscriber is there already, which is what is wanted.
     if registry().with(layer.with_filter(filter)).try_init().is_ok() {
         _ = FILTER.set(handle);
+    }
+}
+
+/// Writes each event as one line. Words of clients, plugins and servers are in many, and must not look like events of their own.
+struct Lines<W>(W);
+
+impl<W: Write> Write for Lines<W> {
+    /// `event` is a whole one.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = event.strip_suffix(b"\n").unwrap_or(event);
+        if text.iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+            let line = String::from_utf8_lossy(text).replace('\n', "\\n").replace('\r', "\\r");
+            writeln!(self.0, "{line}")?;
+        } else {
+            self.0.write_all(event)?;
+        }
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -33,6 +57,16 @@ fn filter(level: Level) -> Targets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_a_line() {
+        let mut written = Vec::new();
+        let forged = "denied: no\r\n2026-01-01T00:00:00Z  INFO wharf::authz: allowed";
+        for event in [forged, "plain"] {
+            Lines(&mut written).write_all(format!("{event}\n").as_bytes()).unwrap();
+        }
+        assert_eq!(String::from_utf8(written).unwrap(), "denied: no\\r\\n2026-01-01T00:00:00Z  INFO wharf::authz: allowed\nplain\n");
+    }
 
     #[test]
     fn libraries_stay_quiet_in_debug() {

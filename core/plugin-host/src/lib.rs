@@ -7,5 +7,6 @@ pub mod legacy;
 mod pulse;
 mod runner;
 pub mod wasm;
+mod words;
 
 pub use runner::Runner;

@@ -227,12 +227,25 @@ impl<T: Serialize + DeserializeOwned> DocDir<T> {
 /// # Errors
 /// What the rename answers.
 pub fn move_aside(path: &Path) -> io::Result<PathBuf> {
+    aside(path, |to| fs::renameat_with(fs::CWD, path, fs::CWD, to, RenameFlags::NOREPLACE))
+}
+
+/// As [`move_aside`], but the file keeps its name, too: for one that is about to be replaced.
+///
+/// # Errors
+/// What making the link answers.
+pub fn link_aside(path: &Path) -> io::Result<PathBuf> {
+    aside(path, |to| fs::link(path, to))
+}
+
+fn aside(path: &Path, place: impl Fn(&Path) -> rustix::io::Result<()>) -> io::Result<PathBuf> {
     let mut n = 1u32;
     loop {
         let mut to = path.as_os_str().to_owned();
         to.push(format!("{CORRUPT}{n}"));
-        match fs::renameat_with(fs::CWD, path, fs::CWD, &to, RenameFlags::NOREPLACE) {
-            Ok(()) => return Ok(to.into()),
+        let to = PathBuf::from(to);
+        match place(&to) {
+            Ok(()) => return Ok(to),
             Err(rustix::io::Errno::EXIST) => n += 1,
             Err(e) => return Err(e.into()),
         }

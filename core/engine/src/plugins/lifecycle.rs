@@ -78,34 +78,36 @@ impl Plugins {
             return Err(Error::invalid(format!("invalid reference {name:?}: the name of a plugin cannot have a digest")));
         }
         let reference = reference.or_latest();
-        let _changing = self.0.changing.lock().await;
-        if self.0.table.load().values().any(|m| m.document.reference == reference) {
-            return Err(Error::conflict(format!("plugin {:?} already exists", reference.to_string())));
-        }
+        let is_free = || match self.0.table.load().values().any(|m| m.document.reference == reference) {
+            true => Err(Error::conflict(format!("plugin {:?} already exists", reference.to_string()))),
+            false => Ok(()),
+        };
+        is_free()?;
         let id = fresh_id()?;
         let dir = self.dir(&id);
         let made = async {
+            // However long the client and the compiler take, other changes go on.
             let (place, input) = (dir.clone(), SyncIoBridge::new(archive));
             let (content, config) = blocking(move || content::take(&place, input)).await?;
             let described = self.describe(&dir.join(&content), &config).await;
             let description = described.map_err(|e| e.context(format_args!("plugin {name:?}")))?;
             let settings = settings::initial(&config);
-            let document = Document { reference, enabled: false, config, settings, description, content };
+            let _changing = self.0.changing.lock().await;
+            is_free()?;
+            let document = Document { reference: reference.clone(), enabled: false, config, settings, description, content };
             self.commit(&id, &document).await?;
-            Ok(Managed { id: id.clone(), document, running: None, trouble: String::new(), placed: None })
+            let managed = Managed { id: id.clone(), document, running: None, trouble: String::new(), placed: None };
+            self.publish(&id, Some(managed.clone())).await;
+            self.event("create", &managed);
+            Ok(())
         };
-        match made.await {
-            Ok(managed) => {
-                self.publish(&id, Some(managed.clone())).await;
-                self.event("create", &managed);
-                Ok(())
-            }
-            Err(e) => {
-                let _ = self.0.trash.remove(&dir);
-                self.tidy().await;
-                Err(e)
-            }
+        let made = made.await;
+        if made.is_err() {
+            let _changing = self.0.changing.lock().await;
+            let _ = self.0.trash.remove(&dir);
+            self.tidy().await;
         }
+        made
     }
 
     /// Starts a plugin, now and at every start of the engine.

@@ -110,6 +110,29 @@ async fn create(plugins: &Plugins, name: &str, component: &'static str) -> Resul
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_an_upload() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = plugins(dir.path(), Arc::new(Fake::default()));
+    let (mut client, upload) = tokio::io::duplex(1 << 20);
+    let (slow, archive) = (all.clone(), archive("one"));
+    let (begin, end) = archive.split_at(700);
+    tokio::io::AsyncWriteExt::write_all(&mut client, begin).await.unwrap();
+    let creating = tokio::spawn(async move { slow.create("a", upload).await });
+    let others = async {
+        create(&all, "b", "two").await.unwrap();
+        create(&all, "a", "two").await.unwrap();
+        all.remove("b", false).await.unwrap();
+        all.shutdown().await;
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), others).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut client, end).await.unwrap();
+    drop(client);
+    let e = creating.await.unwrap().unwrap_err();
+    assert!(e.message().contains("already exists"), "{e}");
+    assert_eq!(std::fs::read_dir(dir.path().join("plugins")).unwrap().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_kept_of_a_plugin_goes_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let runner = Arc::new(Fake::default());

@@ -4,6 +4,7 @@
 //! are too many, come in chunks or under another content type), a plugin here gets the engine's own encoding of what it has read.
 
 use super::{LegacyPlugin, wire};
+use crate::words::cut;
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize, Serializer};
@@ -158,9 +159,9 @@ fn public(headers: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
 fn decide(method: &str, answer: &[u8]) -> Result<Decision> {
     let answer: Answer = wire::decode(method, answer)?;
     match (answer.err.filter(|e| !e.is_empty()), answer.allow) {
-        (Some(e), _) => Err(Error::system(e)),
+        (Some(e), _) => Err(Error::system(cut(e))),
         (None, Some(true)) => Ok(Verdict::Allow.into()),
-        (None, _) => Ok(Verdict::deny(answer.msg.unwrap_or_default()).into()),
+        (None, _) => Ok(Verdict::deny(cut(answer.msg.unwrap_or_default())).into()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Where Docker's plugins announce themselves: sockets, and files that say where one is.
 
 use super::Address;
+use rustix::fs::OFlags;
 use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{self, Read as _},
-    os::unix::fs::FileTypeExt as _,
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 use wharf_types::{Error, Result, error::Context as _};
@@ -87,10 +88,15 @@ fn places(dir: &Path, name: &str, extension: &str) -> [PathBuf; 2] {
     [dir.join(&file), dir.join(name).join(file)]
 }
 
-/// The content of a file; none when there is no such file.
+/// The content of a file; none when there is no such file. A FIFO is not waited for.
 fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     let mut text = Vec::new();
-    match File::open(path).and_then(|file| file.take(MAX_SPEC).read_to_end(&mut text)) {
+    let regular = |file: File| match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is no regular file")),
+    };
+    let opened = File::options().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path).and_then(regular);
+    match opened.and_then(|file| file.take(MAX_SPEC).read_to_end(&mut text)) {
         Ok(_) => Ok(Some(text)),
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(e) => Err(e).context(format!("reading {}", path.display())),
@@ -120,6 +126,7 @@ mod tests {
         write("usr/b.spec", "tcp://third:1");
         write("etc/deep/deep.json", r#"{"Addr": "tcp://deep:1"}"#);
         write("usr/broken.spec", "no address");
+        rustix::fs::mkfifoat(rustix::fs::CWD, at("usr/fifo.spec"), rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
         let discovery = Discovery { sockets: at("run"), specs: vec![at("etc"), at("usr"), at("missing")] };
 
         let found = |name: &str| discovery.find(name).map(|a| a.endpoint).map_err(|e| (e.kind(), e.message().to_owned()));
@@ -128,9 +135,10 @@ mod tests {
         assert_eq!(found("b"), Ok(Endpoint::Tcp("first:1".to_owned())));
         assert_eq!(found("deep"), Ok(Endpoint::Tcp("deep:1".to_owned())));
         assert_eq!(found("broken").unwrap_err().0, ErrorKind::InvalidParameter);
+        assert!(found("fifo").unwrap_err().1.ends_with("it is no regular file"));
         for name in ["plain", "missing", "", "../run/a", ".", "etc/a"] {
             assert_eq!(found(name), Err((ErrorKind::NotFound, format!("plugin {name:?} not found"))), "{name}");
         }
-        assert_eq!(discovery.list(), ["a", "b", "broken", "deep", "nested"]);
+        assert_eq!(discovery.list(), ["a", "b", "broken", "deep", "fifo", "nested"]);
     }
 }

@@ -8,6 +8,7 @@ use super::{
     plugin::{ACTIVATE, Activated, late},
     wire,
 };
+use crate::words::cut;
 use ::http::StatusCode;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout};
@@ -39,7 +40,8 @@ pub async fn greet(served: Served, patience: Duration, timeouts: Timeouts) -> Re
     if status == StatusCode::OK {
         let implements = wire::decode::<Activated>(ACTIVATE, &answer)?.implements.unwrap_or_default();
         if let Some(missing) = capabilities.iter().find(|c| !implements.iter().any(|i| i.eq_ignore_ascii_case(c))) {
-            tracing::warn!(plugin = name, "config.json says {missing}, which is not in what the plugin says of itself: {implements:?}");
+            let implements = cut(implements.join(", "));
+            tracing::warn!(plugin = name, "config.json says {missing}, which is not in what the plugin says of itself: {implements}");
         }
     }
     Ok(LegacyPlugin::new(&name, capabilities, Arc::new(http), timeouts.call, Arc::default()))

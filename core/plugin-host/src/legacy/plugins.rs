@@ -1,6 +1,11 @@
 //! The plugins that announce themselves, found and activated when they are first used.
 
-use super::{Discovery, LegacyPlugin, NativePlugins, Timeouts, breaker::Breaker, connect};
+use super::{
+    Discovery, LegacyPlugin, NativePlugins, Timeouts,
+    breaker::Breaker,
+    connect,
+    plugin::{ACTIVATE, late},
+};
 use crate::pulse::Pulse;
 use async_trait::async_trait;
 use std::{
@@ -69,7 +74,10 @@ impl Plugins {
         let Some(permit) = slot.breaker.permit() else {
             return Err(Error::unavailable("Plugin.Activate: not called, the plugin did not answer in time lately"));
         };
-        let outcome = self.activate(name, Timeouts { patience, ..self.timeouts }, slot.pulse.clone()).await;
+        // Everybody waits who asks for it meanwhile; so nothing of it may take forever, also what is not the plugin's answer.
+        let limit = patience + self.timeouts.activation + self.timeouts.call;
+        let activation = self.activate(name, Timeouts { patience, ..self.timeouts }, slot.pulse.clone());
+        let outcome = tokio::time::timeout(limit, activation).await.unwrap_or_else(|_| Err(late(ACTIVATE, limit)));
         permit.ended(outcome.is_ok());
         slot.pulse.feel(&outcome, &slot.breaker);
         slot.attempts.fetch_add(1, Ordering::Release);
@@ -159,5 +167,26 @@ impl Authorizer for Named {
     }
     fn judges_answers(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_of_an_activation_takes_forever() {
+        let tmp = tempfile::tempdir().unwrap();
+        let fifo = tmp.path().join("ca.pem");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
+        let spec = serde_json::json!({"Addr": "https://127.0.0.1:1", "TLSConfig": {"CAFile": fifo}});
+        std::fs::write(tmp.path().join("p.json"), spec.to_string()).unwrap();
+        let discovery = Discovery { sockets: tmp.path().join("none"), specs: vec![tmp.path().to_owned()] };
+        let short = Duration::from_millis(100);
+        let plugins = Plugins::new(discovery, Timeouts { call: short, activation: short, patience: short }, NativePlugins::Refused);
+        let asked = tokio::time::timeout(Duration::from_secs(20), plugins.get("p")).await.unwrap();
+        assert_eq!(asked.err().unwrap().message(), "Plugin.Activate: no answer within 300ms");
+        // Lets the thread go that waits for it.
+        drop(std::fs::File::options().write(true).open(&fifo).unwrap());
     }
 }

@@ -1,6 +1,7 @@
 //! Documents of the protocol.
 
 use super::MAX_ANSWER;
+use crate::words::cut;
 use serde::{Deserialize, de::DeserializeOwned};
 use wharf_types::{Error, Result};
 
@@ -14,7 +15,8 @@ pub fn decode<T: DeserializeOwned>(method: &str, answer: &[u8]) -> Result<T> {
     if !answer.trim_ascii_start().starts_with(b"{") {
         return Err(unreadable(&"it is no JSON object"));
     }
-    serde_json::from_slice(answer).map_err(|e| unreadable(&e))
+    // It may quote what it read.
+    serde_json::from_slice(answer).map_err(|e| unreadable(&cut(e.to_string())))
 }
 
 /// The error of a call that the plugin says has failed: `Err` of its document, else all of its words.
@@ -57,5 +59,7 @@ mod tests {
         decode::<Answer>("m", b"").unwrap_err();
         decode::<Answer>("m", br#"{"allow": true} {"allow": false}"#).unwrap_err();
         decode::<Answer>("m", b" \n{\"allow\": true}").unwrap();
+        let quoted = decode::<Answer>("m", format!("{{\"allow\": \"{}\"}}", "x".repeat(100_000)).as_bytes()).unwrap_err();
+        assert!(quoted.message().len() < 5_000);
     }
 }

@@ -7,6 +7,7 @@ use super::{
     pool::{Export, Pool, ask},
     statistics::Function,
 };
+use crate::words::cut;
 use async_trait::async_trait;
 use wasmtime::component::InstancePre;
 use wharf_spi::authz::{Authorizer, AuthzRequest, Caller, Decision, Denial, Exposure, Interests, Object, ObjectKind, Patch, Verdict};
@@ -176,7 +177,7 @@ fn decision(decision: wit::Decision) -> Decision {
     let verdict = match decision.verdict {
         types::Verdict::Allow => Verdict::Allow,
         types::Verdict::AllowWith(patches) => Verdict::AllowWith(patches.into_iter().map(patch).collect()),
-        types::Verdict::Deny(denial) => Verdict::Deny(Denial { reason: denial.reason, hide: denial.hide }),
+        types::Verdict::Deny(denial) => Verdict::Deny(Denial { reason: cut(denial.reason), hide: denial.hide }),
     };
-    Decision { verdict, rule: decision.rule }
+    Decision { verdict, rule: cut(decision.rule) }
 }

@@ -49,6 +49,14 @@ impl Cache {
         })
     }
 
+    /// The component whose code was just made.
+    ///
+    /// # Errors
+    /// In words, when it has more parts than an instance may have.
+    pub fn made(&self, engine: &Engine, digest: &str) -> Result<Component, String> {
+        load(engine, &self.path(digest))?.ok_or_else(|| "its code is gone".to_owned())
+    }
+
     /// A file for code that is to be made.
     pub fn begin(&self, digest: &str) -> Result<(Unfinished, File)> {
         static COUNTER: AtomicU64 = AtomicU64::new(0);

@@ -27,6 +27,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::sync::Semaphore;
 use wasmtime::{ResourceLimiter, component::ResourceTable};
 use wharf_types::Result;
 
@@ -46,8 +47,16 @@ pub(super) struct Shared {
     pub timers: Option<Arc<Timers>>,
     pub grants: Grants,
     pub secrets: Secrets,
+    /// Its share of the names that are looked up.
+    pub lookups: Arc<Semaphore>,
+    pub jobs: Jobs,
     pub around: Around,
 }
+
+/// Names that one plugin looks up at once, of all that are (`egress`).
+const LOOKUPS: usize = 2;
+/// Work that blocks, of one plugin at once. The daemon has a few dozen threads for that in all.
+const JOBS: usize = 4;
 
 /// What all plugins have in common.
 #[derive(Clone)]
@@ -78,8 +87,32 @@ impl Shared {
             timers: granted("timers").then(|| around.stored.timers(&package.name)).transpose()?,
             grants: package.grants.clone(),
             secrets: Secrets::of(&around.secrets, &package.name)?,
+            lookups: Arc::new(Semaphore::new(LOOKUPS)),
+            jobs: Jobs::default(),
             around: around.clone(),
         })
+    }
+}
+
+/// Work of one plugin that blocks.
+pub(super) struct Jobs(Arc<Semaphore>);
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(JOBS)))
+    }
+}
+
+impl Jobs {
+    /// Works elsewhere, when it is its turn. What nobody waits for any more goes on, and counts as long.
+    pub async fn run<R: Send + 'static>(&self, work: impl FnOnce() -> R + Send + 'static) -> Result<R, String> {
+        let turn = Arc::clone(&self.0).acquire_owned().await.map_err(|e| e.to_string())?;
+        let work = move || {
+            let done = work();
+            drop(turn);
+            done
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|e| e.to_string())
     }
 }
 
@@ -142,5 +175,35 @@ impl ResourceLimiter for Budget {
 
     fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         Ok(desired <= TABLE_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[tokio::test]
+    async fn a_plugin_has_few_threads_also_for_what_it_left() {
+        let (jobs, others) = (Jobs::default(), Jobs::default());
+        let begun = Arc::new(AtomicU64::new(0));
+        let mut ends = Vec::new();
+        for _ in 0..JOBS + 3 {
+            let ((end, ended), begun) = (mpsc::channel::<()>(), begun.clone());
+            ends.push(end);
+            let work = move || {
+                begun.fetch_add(1, Relaxed);
+                let _ = ended.recv();
+            };
+            tokio::time::timeout(Duration::from_millis(20), jobs.run(work)).await.unwrap_err();
+        }
+        assert_eq!(others.run(|| 7).await, Ok(7));
+        while begun.load(Relaxed) < JOBS as u64 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(begun.load(Relaxed), JOBS as u64);
+        drop(ends);
+        assert_eq!(jobs.run(|| 7).await, Ok(7));
     }
 }

@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::{
     net::TcpStream,
-    sync::{OnceCell, Semaphore},
+    sync::{OnceCell, OwnedSemaphorePermit, Semaphore},
 };
 
 /// Addresses of one name that are tried.
@@ -29,7 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Turns names into addresses.
 #[async_trait]
 pub(super) trait Resolver: Send + Sync {
-    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>>;
+    /// A look-up that goes on when nobody waits for it any more keeps the plugin's `share`.
+    async fn resolve(&self, host: &str, share: OwnedSemaphorePermit) -> io::Result<Vec<IpAddr>>;
 }
 
 /// As the host does it. A look-up goes on when nobody waits for it any more, and blocks one of the daemon's threads meanwhile: so there
@@ -38,12 +39,12 @@ struct OfTheHost(Arc<Semaphore>);
 
 #[async_trait]
 impl Resolver for OfTheHost {
-    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+    async fn resolve(&self, host: &str, share: OwnedSemaphorePermit) -> io::Result<Vec<IpAddr>> {
         let turn = Arc::clone(&self.0).acquire_owned().await.map_err(io::Error::other)?;
         let host = host.to_owned();
         let look_up = move || {
             let found = (host.as_str(), 0).to_socket_addrs().map(|all| all.map(|address| address.ip()).collect());
-            drop(turn);
+            drop((turn, share));
             found
         };
         tokio::task::spawn_blocking(look_up).await?
@@ -128,18 +129,29 @@ impl Network {
         Self { resolver: Arc::new(OfTheHost(Arc::new(Semaphore::new(LOOKUPS)))), own, authorities: OnceCell::new() }
     }
 
-    /// The addresses of a host that may be connected to.
+    /// The addresses of a host that may be connected to. `lookups` is the plugin's share of those.
     ///
     /// # Errors
     /// [`Refusal::Denied`] when no permission names the host, or none of its addresses is allowed.
-    pub async fn addresses(&self, grants: &Grants, way: Way, host: &str, port: u16) -> Result<Vec<SocketAddr>, Refusal> {
+    pub async fn addresses(
+        &self,
+        grants: &Grants,
+        lookups: &Arc<Semaphore>,
+        way: Way,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<SocketAddr>, Refusal> {
         let asked = Host::parse(host);
         if !way.is_granted(grants, &asked, port) {
             return Err(Refusal::Denied(format!("no permission {}:{host}:{port}", way.word())));
         }
         let found = match &asked {
             Host::Address(ip) => vec![*ip],
-            Host::Name(name) => self.resolver.resolve(name).await.map_err(|e| Refusal::Unreachable(format!("{name}: {e}")))?,
+            Host::Name(name) => {
+                let unreachable = |e: &dyn fmt::Display| Refusal::Unreachable(format!("{name}: {e}"));
+                let share = Arc::clone(lookups).acquire_owned().await.map_err(|e| unreachable(&e))?;
+                self.resolver.resolve(name, share).await.map_err(|e| unreachable(&e))?
+            }
         };
         let allowed = |ip: &IpAddr| !self.is_near(*ip) || way.is_granted(grants, &Host::Address(ip.to_canonical()), port);
         let addresses: Vec<_> = found.iter().copied().filter(allowed).take(TRIED).map(|ip| SocketAddr::new(ip, port)).collect();
@@ -232,8 +244,35 @@ mod tests {
 
     #[async_trait]
     impl Resolver for All {
-        async fn resolve(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        async fn resolve(&self, _: &str, _: OwnedSemaphorePermit) -> io::Result<Vec<IpAddr>> {
             Ok(self.0.clone())
+        }
+    }
+
+    /// No name is found, and somebody goes on to look for it.
+    #[derive(Default)]
+    struct Never(std::sync::Mutex<Vec<OwnedSemaphorePermit>>);
+
+    #[async_trait]
+    impl Resolver for Never {
+        async fn resolve(&self, _: &str, share: OwnedSemaphorePermit) -> io::Result<Vec<IpAddr>> {
+            self.0.lock().unwrap().push(share);
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_takes_the_look_ups_of_others() {
+        let never = Arc::new(Never::default());
+        let network = Network { resolver: never.clone(), ..Network::new(Vec::new()) };
+        let (mine, others) = (Arc::new(Semaphore::new(2)), Arc::new(Semaphore::new(2)));
+        for (lookups, times, begun) in [(&mine, 5, 2), (&others, 1, 3)] {
+            for _ in 0..times {
+                let grants = "http:x".parse().unwrap();
+                let look_up = network.addresses(&grants, lookups, Way::Http, "x", 80);
+                tokio::time::timeout(Duration::from_millis(10), look_up).await.unwrap_err();
+            }
+            assert_eq!(never.0.lock().unwrap().len(), begun);
         }
     }
 
@@ -243,7 +282,7 @@ mod tests {
     }
 
     async fn outcome(grants: &str, host: &str, found: &[&str]) -> Result<Vec<String>, Refusal> {
-        let addresses = network(found).addresses(&grants.parse().unwrap(), Way::Http, host, 80).await?;
+        let addresses = network(found).addresses(&grants.parse().unwrap(), &Arc::new(Semaphore::new(1)), Way::Http, host, 80).await?;
         Ok(addresses.iter().map(ToString::to_string).collect())
     }
 
@@ -273,9 +312,10 @@ mod tests {
     #[tokio::test]
     async fn the_host_resolves() {
         let network = Network::new(Vec::new());
-        let found = network.resolver.resolve("localhost").await.unwrap();
+        let share = async || Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let found = network.resolver.resolve("localhost", share().await).await.unwrap();
         assert!(!found.is_empty() && found.iter().all(IpAddr::is_loopback), "{found:?}");
-        assert!(network.resolver.resolve("nothing.invalid").await.is_err());
+        assert!(network.resolver.resolve("nothing.invalid", share().await).await.is_err());
     }
 
     #[tokio::test]

@@ -19,6 +19,11 @@ use wharf_types::{Error, Result, error::Context};
 
 /// Live instances of all plugins together. Each reserves address space, not memory.
 pub(super) const INSTANCES: u32 = 256;
+/// What one instance may be made of. Components in Python are made of 38 modules; all have one memory and two tables, and a second
+/// memory is for those that are composed of two. There is room for [`INSTANCES`] of the largest, so none takes that of another.
+const MODULES: u32 = 64;
+const MEMORIES: u32 = 2;
+const TABLES: u32 = 8;
 
 /// Runs WebAssembly components. One for each process.
 #[derive(Clone)]
@@ -113,8 +118,9 @@ impl WasmHost {
         let (unfinished, code) = begun.context("make room for the code of a component")??;
         self.0.settings.compiler.compile(&self.0.engine, wasm, code).await?;
         tokio::task::spawn_blocking(move || unfinished.finish()).await.context("keep the code of a component")??;
-        let made = self.cached(&digest).await?;
-        made.map(|component| (component, named)).ok_or_else(|| Error::system("the compiled component cannot be used"))
+        let inner = Arc::clone(&self.0);
+        let made = tokio::task::spawn_blocking(move || inner.cache.made(&inner.engine, &digest)).await.context("load a component")?;
+        made.map(|component| (component, named)).map_err(|why| Error::invalid(format!("the compiled component cannot be used: {why}")))
     }
 
     async fn cached(&self, digest: &str) -> Result<Option<Component>> {
@@ -135,14 +141,14 @@ pub(super) fn compiling() -> Result<Engine> {
 fn config() -> Config {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
-        .total_core_instances(INSTANCES * 8)
-        .total_memories(INSTANCES)
-        .total_tables(INSTANCES * 4)
+        .total_core_instances(INSTANCES * MODULES)
+        .total_memories(INSTANCES * MEMORIES)
+        .total_tables(INSTANCES * TABLES)
         .total_stacks(INSTANCES)
-        // Components of other languages than Rust are made of many modules.
-        .max_core_instances_per_component(64)
-        .max_tables_per_component(64)
-        .max_tables_per_module(8)
+        .max_core_instances_per_component(MODULES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_tables_per_module(TABLES)
         .max_memory_size(usize::try_from(super::policy::MEMORY_MAX).unwrap_or(usize::MAX))
         // What dropped instances leave resident, so that a fresh one needs few page faults: at most 16 × 150 KiB.
         .max_unused_warm_slots(16)

@@ -9,8 +9,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use std::sync::Arc;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
+    sync::Semaphore,
     task::JoinHandle,
 };
 
@@ -88,7 +90,7 @@ impl Outgoing {
     ///
     /// # Errors
     /// Why there is none.
-    pub async fn send(self, network: &Network, grants: &Grants) -> Result<Answer, Refusal> {
+    pub async fn send(self, network: &Network, grants: &Grants, lookups: &Arc<Semaphore>) -> Result<Answer, Refusal> {
         let Some(authority) = self.url.authority() else { return Err(Refusal::Invalid("the URL has no host".to_owned())) };
         let secure = self.url.scheme_str() == Some("https");
         let host = authority.host().to_owned();
@@ -104,7 +106,7 @@ impl Outgoing {
             .body(Full::new(Bytes::from(self.body)))
             .map_err(|e| Refusal::Invalid(e.to_string()))?;
         request.headers_mut().extend(self.headers);
-        let addresses = network.addresses(grants, Way::Http, &host, port).await?;
+        let addresses = network.addresses(grants, lookups, Way::Http, &host, port).await?;
         let stream = network.dial(&addresses).await?;
         match secure {
             true => exchange(network.secure(stream, &host, None).await?, request).await,

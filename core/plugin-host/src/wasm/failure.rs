@@ -1,7 +1,8 @@
 //! Why a call had no answer, in words for an operator.
 
+use crate::words::cut;
 use std::{fmt, time::Duration};
-use wasmtime::Trap;
+use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 /// What ends an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub(super) enum Failure {
     Crash(String),
     /// It answered in the right form what makes no sense.
     Nonsense(String),
+    /// There are as many instances as there may be. It is not to blame.
+    Crowded,
 }
 
 impl std::error::Error for Failure {}
@@ -31,6 +34,7 @@ impl fmt::Display for Failure {
             Self::Panic => f.write_str("it panicked (see its log)"),
             Self::Crash(what) => write!(f, "it crashed: {what}"),
             Self::Nonsense(what) => write!(f, "it answered nonsense: {what}"),
+            Self::Crowded => f.write_str("it is busy: the instances of all plugins are as many as there may be"),
         }
     }
 }
@@ -40,11 +44,14 @@ impl From<wasmtime::Error> for Failure {
         if let Some(known) = error.downcast_ref::<Self>() {
             return known.clone();
         }
+        if error.is::<PoolConcurrencyLimitError>() {
+            return Self::Crowded;
+        }
         match error.downcast_ref::<Trap>() {
             Some(Trap::StackOverflow) => Self::Stack,
             Some(Trap::UnreachableCodeReached) => Self::Panic,
             Some(trap) => Self::Crash(trap.to_string()),
-            None => Self::Crash(error.root_cause().to_string()),
+            None => Self::Crash(cut(error.root_cause().to_string())),
         }
     }
 }

@@ -18,8 +18,12 @@ use wharf_store::open_in;
 
 /// Bytes of one file.
 const FILE_MAX: u64 = 16 << 20;
-/// Bytes of all files of a plugin.
+/// Bytes of all files of a plugin, with their paths and what else is kept of them.
 const ALL_MAX: usize = 64 << 20;
+/// Bytes of a path; Linux knows no longer ones.
+const PATH_MAX: usize = 4096;
+/// Files and directories that are kept, also those that are not there.
+const SEEN_MAX: usize = 1_000;
 /// Names in a directory.
 const NAMES_MAX: usize = 10_000;
 
@@ -93,14 +97,23 @@ impl Files {
     }
 
     fn look(&self, path: &str, form: Form) -> Result<Found, String> {
+        if path.len() > PATH_MAX {
+            return Err(format!("a path of {} bytes, more than {PATH_MAX}", path.len()));
+        }
         let key = (PathBuf::from(path), form);
         if !self.allows(&key.0) {
             return Err(format!("{path}: no permission files:PATH allows it"));
         }
-        if let Some(seen) = self.lock().get(&key) {
-            return seen.found.clone();
-        }
-        let used: usize = self.lock().values().map(Seen::size).sum();
+        let used: usize = {
+            let seen = self.lock();
+            match seen.get(&key) {
+                Some(seen) => return seen.found.clone(),
+                None if seen.len() >= SEEN_MAX => {
+                    return Err(format!("{path}: the plugin has looked at {SEEN_MAX} files, and that is all"));
+                }
+                None => seen.iter().map(|((path, _), seen)| path.as_os_str().len() + seen.size()).sum(),
+            }
+        };
         let (identity, found) = match self.open(&key.0, form) {
             Ok(fd) => {
                 // Before it is read: a change that comes while it is read is one afterwards, too.
@@ -145,23 +158,29 @@ impl Seen {
     fn size(&self) -> usize {
         match &self.found {
             Ok(Found::Content(content)) => content.len(),
-            _ => 0,
+            Ok(Found::Names(names)) => names.iter().map(|name| name.len() + size_of::<String>()).sum(),
+            Err(why) => why.len(),
         }
     }
 }
 
 fn take(fd: OwnedFd, stat: &Stat, form: Form, left: usize) -> Result<Found, String> {
     if form == Form::Names {
-        let mut names = Vec::new();
+        let (mut names, mut size) = (Vec::new(), 0);
         for entry in rustix::fs::Dir::read_from(&fd).map_err(|e| e.to_string())? {
             let entry = entry.map_err(|e| e.to_string())?;
             match entry.file_name().to_str() {
                 Ok("." | "..") => {}
-                Ok(name) => names.push(name.to_owned()),
+                Ok(name) => {
+                    size += name.len() + size_of::<String>();
+                    names.push(name.to_owned());
+                }
                 Err(_) => return Err("a name in it is not UTF-8".to_owned()),
             }
-            if names.len() > NAMES_MAX {
-                return Err(format!("more than {NAMES_MAX} names are in it"));
+            if names.len() > NAMES_MAX || size > left {
+                return Err(format!(
+                    "more than {NAMES_MAX} names are in it, or all that the plugin has read is larger than {ALL_MAX} bytes"
+                ));
             }
         }
         names.sort();
@@ -214,6 +233,25 @@ mod tests {
         for bad in ["/etc/passwd", "etc/passwd", "", &at("../secret"), &format!("{}x", root.display())] {
             assert!(files.read(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_has_an_end() {
+        let tmp = tempfile::tempdir().unwrap();
+        std::fs::write(tmp.path().join("policy"), "p").unwrap();
+        let files = files(tmp.path());
+        let at = |name: &str| format!("{}/{name}", tmp.path().display());
+        let text = files.read(&at(&"x/".repeat(5_000))).unwrap_err();
+        assert!(text.len() < 100 && files.lock().is_empty(), "{text}");
+        files.list(&at("")).unwrap();
+        let kept = |files: &Files| files.lock().iter().map(|((path, _), seen)| path.as_os_str().len() + seen.size()).sum::<usize>();
+        assert!(kept(&files) > tmp.path().as_os_str().len() + "policy".len());
+        for n in 1..SEEN_MAX {
+            assert!(files.read(&at(&n.to_string())).unwrap_err().contains("No such file"), "{n}");
+        }
+        assert!(kept(&files) > SEEN_MAX * tmp.path().as_os_str().len());
+        assert!(files.read(&at("policy")).unwrap_err().contains("1000 files"));
+        assert!(files.read(&at("1")).unwrap_err().contains("No such file"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     policy::Bounds,
     statistics::Function,
 };
+use crate::words::cut;
 use std::{
     future::poll_fn,
     pin::pin,
@@ -171,7 +172,7 @@ pub(super) async fn call<R>(
         Err(failure) => Err(Some(failure)),
     };
     shared.statistics.count(function, span.began.elapsed(), counted);
-    outcome.map_err(NoResult::Failed)?.map_err(NoResult::Answered)
+    outcome.map_err(NoResult::Failed)?.map_err(|text| NoResult::Answered(cut(text)))
 }
 
 /// The running code looks at its time itself; this ends it while it waits for the host, or for its turn. Most calls wait for nobody:

@@ -158,7 +158,7 @@ fn outcome_of(outcome: wit::Outcome, batch: &[u8]) -> Result<Outcome, String> {
             let in_order = places.is_sorted_by(|a, b| a < b);
             match places.last() {
                 Some(last) if !in_order || *last as usize >= count => {
-                    return Err(format!("it rejects entries {places:?} of a batch of {count}"));
+                    return Err(format!("it rejects entries that a batch of {count} does not have, or not in their order"));
                 }
                 _ => Outcome::Rejected(places),
             }

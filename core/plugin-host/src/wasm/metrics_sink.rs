@@ -8,6 +8,7 @@ use super::{
     pool::{Export, Pool, ask},
     statistics::Function,
 };
+use crate::words::cut;
 use async_trait::async_trait;
 use std::time::Duration;
 use wasmtime::component::InstancePre;
@@ -42,7 +43,7 @@ impl Export for Metrics {
         let said = call(shared, Function::Interests, span, asked).await?;
         interest(said).map_err(|what| {
             shared.statistics.nonsense(Function::Interests);
-            NoResult::Failed(Failure::Nonsense(what))
+            NoResult::Failed(Failure::Nonsense(cut(what)))
         })
     }
 }

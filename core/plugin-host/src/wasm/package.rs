@@ -1,7 +1,9 @@
 //! What is loaded, and with which settings.
 
 use super::{clock::Clock, compile::Compiler, grant::Grants, policy::Limits};
+use crate::words::cut;
 use ipnet::IpNet;
+use jsonschema::{PatternOptions, Validator};
 use serde_json::{Map, Value};
 use std::{
     path::PathBuf,
@@ -64,26 +66,51 @@ pub struct Package {
     pub limits: Limits,
 }
 
-/// Checks settings and fills in defaults.
+/// Bytes of a schema.
+const SCHEMA_MAX: usize = 64 << 10;
+/// Values in a schema, and how deep they are in each other. Each may be a pattern.
+const PARTS_MAX: usize = 2_000;
+const DEPTH_MAX: usize = 32;
+/// Values in a schema times values in settings, which is how often one is compared with the other.
+const WORK_MAX: usize = 2 << 20;
+/// Bytes of a compiled pattern.
+const PATTERN_MAX: usize = 128 << 10;
+/// With these, a few lines are looked at any number of times, or without end.
+const REFUSED: [&str; 5] = ["$ref", "$dynamicRef", "$recursiveRef", "unevaluatedItems", "unevaluatedProperties"];
+/// Wrong settings that are told.
+const TOLD: usize = 20;
+
+/// Checks settings and fills in defaults. The schema is the plugin's, so it is bounded before it is used.
+#[derive(Clone)]
 pub(super) struct Schema {
     text: Option<Value>,
 }
 
 impl Schema {
     /// # Errors
-    /// [`wharf_types::ErrorKind::InvalidParameter`] when it is not a schema.
+    /// [`wharf_types::ErrorKind::InvalidParameter`] when it is not a schema, or not one that is taken here.
     pub fn new(text: Option<Value>) -> Result<Self> {
         if let Some(text) = &text {
-            jsonschema::validator_for(text)
-                .map_err(|e| Error::invalid(format!("the plugin's settings.schema.json is not a JSON Schema: {e}")))?;
+            let length = text.to_string().len();
+            if length > SCHEMA_MAX || parts(text) > PARTS_MAX || !is_flat(text, DEPTH_MAX) {
+                return Err(Error::invalid(format!(
+                    "the plugin's settings.schema.json is larger than {SCHEMA_MAX} bytes, {PARTS_MAX} values or {DEPTH_MAX} levels"
+                )));
+            }
+            if let Some(keyword) = refused(text) {
+                return Err(Error::invalid(format!(
+                    "the plugin's settings.schema.json has \"{keyword}\", which is not taken: with it a small schema can take any time to check"
+                )));
+            }
+            validator(text).map_err(|e| Error::invalid(format!("the plugin's settings.schema.json is not a JSON Schema: {}", cut(e))))?;
         }
         Ok(Self { text })
     }
 
-    /// The settings as the plugin sees them, one JSON object.
+    /// The settings as the plugin sees them, one JSON object. Takes its time when there is much to compare.
     ///
     /// # Errors
-    /// [`wharf_types::ErrorKind::InvalidParameter`] naming every setting that is wrong.
+    /// [`wharf_types::ErrorKind::InvalidParameter`] naming the settings that are wrong.
     pub fn settings(&self, given: &Value) -> Result<String> {
         let mut all = match given {
             Value::Null => Value::Object(Map::new()),
@@ -92,12 +119,16 @@ impl Schema {
         };
         if let Some(schema) = &self.text {
             fill(schema, &mut all);
-            let validator = jsonschema::validator_for(schema).map_err(|e| Error::invalid(e.to_string()))?;
-            let wrong: Vec<String> = validator
+            if parts(schema).saturating_mul(parts(&all)) > WORK_MAX {
+                return Err(Error::invalid("the settings are too many to be checked by the plugin's settings.schema.json"));
+            }
+            let wrong: Vec<String> = validator(schema)
+                .map_err(Error::invalid)?
                 .iter_errors(&all)
+                .take(TOLD)
                 .map(|e| match e.instance_path().to_string().trim_start_matches('/') {
-                    "" => e.to_string(),
-                    path => format!("{}: {e}", path.replace('/', ".")),
+                    "" => cut(e.to_string()),
+                    path => cut(format!("{}: {e}", path.replace('/', "."))),
                 })
                 .collect();
             if !wrong.is_empty() {
@@ -105,6 +136,35 @@ impl Schema {
             }
         }
         Ok(all.to_string())
+    }
+}
+
+/// Patterns are matched in linear time: those that need more, with look-around or back-references, are no patterns here.
+fn validator(schema: &Value) -> Result<Validator, String> {
+    let patterns = PatternOptions::regex().size_limit(PATTERN_MAX);
+    jsonschema::options().with_pattern_options(patterns).build(schema).map_err(|e| e.to_string())
+}
+
+/// The values in a value, itself included.
+fn parts(value: &Value) -> usize {
+    1 + children(value).map(|(_, child)| parts(child)).sum::<usize>()
+}
+
+fn is_flat(value: &Value, levels: usize) -> bool {
+    levels > 0 && children(value).all(|(_, child)| is_flat(child, levels - 1))
+}
+
+/// The first keyword that is not taken, also where it is only the name of a setting.
+fn refused(value: &Value) -> Option<&str> {
+    children(value).find_map(|(key, child)| key.filter(|key| REFUSED.contains(key)).or_else(|| refused(child)))
+}
+
+/// What is in a value, with the keys of an object.
+fn children(value: &Value) -> Box<dyn Iterator<Item = (Option<&str>, &Value)> + '_> {
+    match value {
+        Value::Object(fields) => Box::new(fields.iter().map(|(key, value)| (Some(key.as_str()), value))),
+        Value::Array(items) => Box::new(items.iter().map(|value| (None, value))),
+        _ => Box::new(std::iter::empty()),
     }
 }
 
@@ -144,5 +204,62 @@ mod tests {
         assert!(schema.settings(&json!([])).is_err());
         assert!(Schema::new(Some(json!({"type": "nonsense"}))).is_err());
         assert_eq!(Schema::new(None).unwrap().settings(&Value::Null).unwrap(), "{}");
+    }
+
+    fn refusal(schema: Value) -> String {
+        Schema::new(Some(schema)).err().expect("a refusal").to_string()
+    }
+
+    #[test]
+    fn a_small_schema_cannot_take_any_time() {
+        let mut all: Map<String, Value> = (0..60)
+            .map(|n| {
+                (format!("a{n}"), json!({"allOf": [{"$ref": format!("#/$defs/a{}", n + 1)}, {"$ref": format!("#/$defs/a{}", n + 1)}]}))
+            })
+            .collect();
+        all.insert("a60".to_owned(), json!({"type": "object"}));
+        assert!(refusal(json!({"$defs": all, "$ref": "#/$defs/a0"})).contains("\"$ref\", which is not taken"));
+        for keyword in REFUSED {
+            assert!(refusal(json!({"properties": {"a": {"items": [{keyword: "#"}]}}})).contains(keyword));
+        }
+        let deep = (0..40).fold(json!({}), |inner, _| json!({"not": inner}));
+        assert!(refusal(deep).contains("32 levels"));
+        assert!(refusal(json!({"enum": (0..3_000).collect::<Vec<_>>()})).contains("2000 values"));
+        assert!(refusal(json!({"description": "x".repeat(SCHEMA_MAX)})).contains("65536 bytes"));
+        // What is compared with each other is bounded, too: here it would be the author's own defaults.
+        let many = json!({
+            "properties": {"a": {"default": vec![0; 1_000], "items": {"anyOf": vec![json!(false); 900]}}}
+        });
+        assert!(Schema::new(Some(many.clone())).unwrap().settings(&Value::Null).unwrap_err().to_string().contains("invalid settings"));
+        let schema = Schema::new(Some(many)).unwrap();
+        assert!(schema.settings(&json!({"a": vec![0; 2_000]})).unwrap_err().to_string().contains("too many"));
+    }
+
+    #[test]
+    fn those_of_this_repository_are_taken() {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        for dir in ["plugins/authz-casbin", "plugin-sdk/examples/example-volume-driver", "plugin-sdk/cli/templates/authz"] {
+            let text = std::fs::read(format!("{root}/{dir}/settings.schema.json")).unwrap();
+            let schema = Schema::new(Some(serde_json::from_slice(&text).unwrap())).unwrap();
+            // Whatever is said against no settings, it is no failure of the schema.
+            let _ = schema.settings(&Value::Null).map_err(|e| assert!(e.message().starts_with("invalid settings: "), "{e}"));
+        }
+    }
+
+    #[test]
+    fn patterns_take_linear_time() {
+        let pattern = |pattern: &str| Schema::new(Some(json!({"properties": {"a": {"pattern": pattern}}})));
+        for bad in ["(?=a)a", r"(a)\1", "(x{1000}){1000}"] {
+            assert!(pattern(bad).is_err(), "{bad}");
+        }
+        assert!(pattern("^(a+)+$").unwrap().settings(&json!({"a": format!("{}b", "a".repeat(50_000))})).is_err());
+        assert!(pattern(r"^[\w.-]{1,63}$").unwrap().settings(&json!({"a": "name"})).is_ok());
+    }
+
+    #[test]
+    fn what_is_told_of_wrong_settings_has_an_end() {
+        let schema = Schema::new(Some(json!({"properties": {"a": {"items": {"type": "integer"}}}}))).unwrap();
+        let given = json!({"a": vec!["x".repeat(10_000); 1_000]});
+        assert!(schema.settings(&given).unwrap_err().message().len() < (TOLD + 1) * 5_000);
     }
 }

@@ -17,7 +17,7 @@ use super::{
 use serde_json::Value;
 use std::{
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio::task::AbortHandle;
 use wasmtime::component::Component;
@@ -58,9 +58,11 @@ impl Plugin {
         }
         permission::check(&name, &description, &package.grants)?;
         let template = Template::new(component, &package.grants, &description.kinds).map_err(named)?;
-        let schema = Schema::new(package.schema.clone()).map_err(named)?;
-        let generation =
-            Generation { settings: schema.settings(&package.settings).map_err(named)?, files: Arc::new(Files::new(&package.grants)) };
+        let (text, given) = (package.schema.clone(), package.settings.clone());
+        let check = move || Schema::new(text).and_then(|schema| Ok((schema.settings(&given)?, schema)));
+        let checked = tokio::task::spawn_blocking(check).await.context("check the settings of a plugin")?;
+        let (settings, schema) = checked.map_err(named)?;
+        let generation = Generation { settings, files: Arc::new(Files::new(&package.grants)) };
         let (around, opened) = (around.clone(), package.clone());
         let shared = tokio::task::spawn_blocking(move || Shared::open(&opened, &around)).await.context("open the state of a plugin")?;
         let shared = Arc::new(shared.map_err(named)?);
@@ -145,7 +147,9 @@ impl Plugin {
     /// [`wharf_types::ErrorKind::InvalidParameter`] when the settings do not fit the schema or the plugin does not take them;
     /// everything stays as it was then.
     pub async fn reload(&self, settings: Value) -> Result<()> {
-        self.0.reload(Some(settings)).await
+        self.0.reload(Some(settings)).await?;
+        self.0.shared.supervisor.forgive();
+        Ok(())
     }
 
     /// Lets time pass, for tests: timers go off, each at its time.
@@ -182,11 +186,12 @@ impl Inner {
         let mut present = self.settings.lock().await;
         let settings = settings.unwrap_or_else(|| present.clone());
         let files = Arc::new(Files::new(&self.grants));
-        let generation = Generation { settings: self.schema.settings(&settings).map_err(named)?, files: Arc::clone(&files) };
+        let (schema, given) = (self.schema.clone(), settings.clone());
+        let checked = tokio::task::spawn_blocking(move || schema.settings(&given)).await.context("check the settings of a plugin")?;
+        let generation = Generation { settings: checked.map_err(named)?, files: Arc::clone(&files) };
         let replaced = self.faces.replace(&Arc::new(generation)).await.map_err(named);
         *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = files;
         replaced?;
-        self.shared.supervisor.forgive();
         *present = settings;
         Ok(())
     }
@@ -201,7 +206,7 @@ impl Inner {
             Ok(()) => (Level::Info, "files have changed: reloaded".to_owned()),
             Err(e) => (Level::Error, format!("files have changed, but it goes on with the old ones: {e}")),
         };
-        self.shared.journal.write(&self.shared.name, level, &text, Instant::now());
+        self.shared.journal.tell(&self.shared.name, level, &text);
     }
 
     fn end_keeper(&self) {

@@ -8,6 +8,7 @@ use super::{
     policy::{self, Bounds},
     statistics::Function,
 };
+use crate::words::cut;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use std::{
@@ -90,7 +91,7 @@ impl<E: Export> Pool<E> {
     /// With a first instance, whose start decides whether there will be a pool.
     pub async fn new(template: Template, shared: Arc<Shared>, generation: Arc<Generation>, bounds: Bounds) -> Result<Self> {
         let exports = E::find(&template.pre).map_err(|e| Error::invalid(format!("the plugin does not fit this engine: {e:#}")))?;
-        let first = make::<E>(&template, &exports, &shared, &generation, bounds, 0).await.map_err(|e| Error::invalid(e.to_string()))?;
+        let first = make::<E>(&template, &exports, &shared, &generation, bounds, 0).await.map_err(unfit)?;
         let current = ArcSwap::from_pointee(Current { generation, said: first.said.clone() });
         let permits = Semaphore::new(bounds.instances);
         Ok(Self { template, exports, shared, bounds, current, idle: Mutex::new(vec![first]), permits, made: AtomicU64::new(1) })
@@ -139,7 +140,7 @@ impl<E: Export> Pool<E> {
                 };
                 span = span.rest();
                 made.map_err(|e| {
-                    self.failed(Function::Start, &e.to_string());
+                    self.failed(Function::Start, &e);
                     Error::unavailable(e.to_string())
                 })?
             }
@@ -148,9 +149,13 @@ impl<E: Export> Pool<E> {
         Ok((Lease { pool: self, warm, _permit: permit }, span))
     }
 
-    fn failed(&self, function: Function, reason: &str) {
+    fn failed(&self, function: Function, reason: &NoResult) {
+        if matches!(reason, NoResult::Failed(Failure::Crowded)) {
+            return;
+        }
+        let reason = reason.to_string();
         let text = format!("{}: {reason}", function.name());
-        self.shared.journal.write(&self.shared.name, Level::Error, &text, Instant::now());
+        self.shared.journal.tell(&self.shared.name, Level::Error, &text);
         if self.shared.supervisor.failure(Instant::now(), text) {
             tracing::error!(plugin = self.shared.name, reason, "plugin is quarantined");
         }
@@ -167,8 +172,8 @@ impl<E: Export> Instances for Pool<E> {
         if self.permits.is_closed() {
             return Err(Error::conflict("it is stopped"));
         }
-        let mut first = self.make(&generation).await.map_err(|e| Error::invalid(e.to_string()))?;
-        first.instance.reload(&self.shared).await.map_err(|e| Error::invalid(e.to_string()))?;
+        let mut first = self.make(&generation).await.map_err(unfit)?;
+        first.instance.reload(&self.shared).await.map_err(unfit)?;
         Ok(Box::new(move || {
             let mut idle = self.idle();
             self.current.store(Arc::new(Current { generation, said: first.said.clone() }));
@@ -253,11 +258,11 @@ impl<E: Export> Lease<'_, E> {
         let outcome = outcome.and_then(|answer| {
             check(answer, warm.instance.store.data_mut()).map_err(|what| {
                 pool.shared.statistics.nonsense(function);
-                NoResult::Failed(Failure::Nonsense(what))
+                NoResult::Failed(Failure::Nonsense(cut(what)))
             })
         });
-        if let Err(NoResult::Failed(failure)) = &outcome {
-            pool.failed(function, &failure.to_string());
+        if let Err(failure @ NoResult::Failed(_)) = &outcome {
+            pool.failed(function, failure);
         } else {
             if pool.shared.supervisor.success() {
                 tracing::info!(plugin = pool.shared.name, "plugin works again");
@@ -321,6 +326,14 @@ pub(super) use ask;
 
 fn busy(limit: Duration) -> Error {
     Error::unavailable(format!("it is busy: no instance became free within {limit:?}"))
+}
+
+/// Why there is no first instance.
+fn unfit(e: NoResult) -> Error {
+    match e {
+        NoResult::Failed(Failure::Crowded) => Error::unavailable(e.to_string()),
+        _ => Error::invalid(e.to_string()),
+    }
 }
 
 /// What the plugin answered against something that its user gave.

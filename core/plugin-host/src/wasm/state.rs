@@ -10,11 +10,11 @@ use std::{
     collections::BTreeMap,
     fs::File,
     ops::Bound,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError, RwLock},
 };
-use wharf_store::{Durability, dir::move_aside, write_atomic};
+use wharf_store::{Durability, dir::link_aside, sync_dir, write_atomic};
 use wharf_types::{Result, error::Context};
 
 /// Bytes of a key.
@@ -24,6 +24,8 @@ const VALUE_MAX: usize = 1 << 20;
 /// Bytes that one `scan` answers before it stops early.
 const SCAN_MAX: usize = 4 << 20;
 const HEAD: usize = 12;
+/// What an entry costs besides its bytes, in memory and in the quota (the number stands in `wharf:host/state`).
+const ENTRY: usize = 128;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Change {
@@ -55,7 +57,7 @@ struct Writer {
     /// None after a failure that left the end of the file unknown.
     file: Option<File>,
     length: u64,
-    /// Bytes of keys and values.
+    /// What all entries count for.
     held: u64,
 }
 
@@ -132,7 +134,7 @@ impl Store {
         Ok(())
     }
 
-    /// The bytes that would be held after the changes.
+    /// What would be held after the changes.
     fn admit(&self, changes: &[Change], held: u64) -> Result<u64, Refusal> {
         let map = self.map.read().unwrap_or_else(PoisonError::into_inner);
         let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
@@ -150,30 +152,44 @@ impl Store {
             let old = sizes.insert(key, new).unwrap_or_else(|| map.get(key).map_or(0, |value| size(key, value)));
             total = total - old + new;
         }
-        // What makes it smaller is always taken, also when the operator has lowered the quota.
+        // What makes it smaller is always taken, also when the operator has lowered the quota, or when entries counted for less.
         if total > self.quota && total > held { Err(Refusal::Quota(self.quota.saturating_sub(held))) } else { Ok(total) }
     }
 
     fn reopen(&self, length: u64) -> std::io::Result<File> {
         let file = File::options().read(true).write(true).open(&self.path)?;
+        if file.metadata()?.len() < length {
+            return Err(std::io::Error::other("it is shorter than what was written"));
+        }
         file.set_len(length)?;
         file.sync_data()?;
+        // It may be one whose name is not on disk yet.
+        sync_dir(self.path.parent().unwrap_or(Path::new(".")))?;
         Ok(file)
     }
 
-    /// A failure here loses nothing: the long file stays.
+    /// A failure here loses nothing: the long file stays, or the short one has come.
     fn compact(&self, writer: &mut Writer) {
         let mut record = vec![0; HEAD];
         for (key, value) in self.map.read().unwrap_or_else(PoisonError::into_inner).iter() {
             put(&mut record, key, value);
         }
         seal(&mut record);
-        match write_atomic(&self.path, &record, Durability::Synced) {
-            Ok(()) => {
-                writer.length = record.len() as u64;
-                writer.file = None;
-            }
-            Err(error) => tracing::warn!(%error, "state of a plugin was not made smaller"),
+        if let Err(error) = write_atomic(&self.path, &record, Durability::Synced) {
+            tracing::warn!(%error, "state of a plugin was not made smaller");
+        }
+        self.adopt(writer, record.len() as u64);
+    }
+
+    /// Goes on with the file that has the name now: the one that is open, or one of this length that has replaced it. The next commit
+    /// opens a new one, and finds out about one that cannot be looked at.
+    fn adopt(&self, writer: &mut Writer, length: u64) {
+        let open = writer.file.take();
+        let identity = |meta: &std::fs::Metadata| (meta.dev(), meta.ino());
+        match (open.as_ref().map(File::metadata), std::fs::metadata(&self.path)) {
+            (Some(Ok(old)), Ok(new)) if identity(&old) == identity(&new) => writer.file = open,
+            (_, Ok(_)) => writer.length = length,
+            (_, Err(_)) => {}
         }
     }
 }
@@ -188,7 +204,7 @@ fn open(path: &Path) -> Result<File> {
 }
 
 fn size(key: &str, value: &[u8]) -> u64 {
-    (key.len() + value.len()) as u64
+    (key.len() + value.len() + ENTRY) as u64
 }
 
 fn apply(map: &mut Map, changes: &[Change]) {
@@ -239,25 +255,46 @@ fn replay(path: &Path, all: &[u8]) -> Result<(Map, u64)> {
         apply(&mut map, &changes);
         rest = behind;
     }
-    let whole = (all.len() - rest.len()) as u64;
-    // Behind a torn record there is nothing, or what was never written; where there is more, something was damaged, and somebody may
-    // want to look at it.
-    if torn_end(rest).is_some_and(|end| end < rest.len()) && rest.iter().any(|byte| *byte != 0) {
-        let aside = move_aside(path).context(format_args!("put {} aside", path.display()))?;
+    let whole = all.len() - rest.len();
+    if !is_torn(rest) {
+        // Something was damaged, and somebody may want to look at it. The name always has a file with what is whole.
+        let aside = link_aside(path).context(format_args!("keep {}", path.display()))?;
         tracing::error!(file = %aside.display(), "state of a plugin is damaged: what was committed behind the damage is lost");
-        write_atomic(path, all.get(..all.len() - rest.len()).unwrap_or_default(), Durability::Synced)?;
+        write_atomic(path, all.get(..whole).unwrap_or_default(), Durability::Synced)?;
     }
-    Ok((map, whole))
+    Ok((map, whole as u64))
+}
+
+/// Whether it can be what is left of one commit that was never acknowledged: nothing that was written, or the beginning of a record.
+/// In one whose length was damaged, the head of the next comes where a change should begin.
+fn is_torn(rest: &[u8]) -> bool {
+    let more = end(rest).is_some_and(|end| end < rest.len());
+    rest.iter().all(|byte| *byte == 0) || !more && is_beginning(rest.get(HEAD..).unwrap_or_default())
+}
+
+fn is_beginning(mut body: &[u8]) -> bool {
+    while let Some((kind, behind)) = body.split_first() {
+        body = behind;
+        let texts = match kind {
+            b'+' => 2,
+            b'-' => 1,
+            _ => return false,
+        };
+        if (0..texts).any(|_| take(&mut body).is_none()) {
+            return true;
+        }
+    }
+    true
 }
 
 /// Where the record at the beginning should end.
-fn torn_end(rest: &[u8]) -> Option<usize> {
+fn end(rest: &[u8]) -> Option<usize> {
     let length = rest.first_chunk::<4>().map(|length| u32::from_le_bytes(*length))?;
     HEAD.checked_add(length as usize)
 }
 
 fn record(all: &[u8]) -> Option<(Vec<Change>, &[u8])> {
-    let (record, rest) = all.split_at_checked(torn_end(all)?)?;
+    let (record, rest) = all.split_at_checked(end(all)?)?;
     let (head, mut body) = record.split_first_chunk::<HEAD>()?;
     if Sha256::digest(body).first_chunk::<8>()? != head.last_chunk::<8>()? {
         return None;

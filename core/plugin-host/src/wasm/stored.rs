@@ -79,16 +79,16 @@ mod tests {
     fn two_of_a_name_see_each_others_changes() {
         let tmp = tempfile::tempdir().unwrap();
         let stored = Stored::open(tmp.path()).unwrap();
-        let (old, new) = (stored.state("p", 100).unwrap(), stored.state("p", 100).unwrap());
-        let other = stored.state("q", 100).unwrap();
+        let (old, new) = (stored.state("p", 1_000).unwrap(), stored.state("p", 1_000).unwrap());
+        let other = stored.state("q", 1_000).unwrap();
         old.commit(&[Change::Put("k".to_owned(), vec![1])]).unwrap();
         assert_eq!((new.get("k"), other.get("k")), (Some(vec![1]), None));
         drop((old, new));
-        let again = stored.state("p", 100).unwrap();
+        let again = stored.state("p", 1_000).unwrap();
         assert_eq!(again.get("k"), Some(vec![1]), "it is on disk");
         stored.remove("p").unwrap();
         stored.remove("p").unwrap();
-        assert_eq!(stored.state("p", 100).unwrap().get("k"), None);
+        assert_eq!(stored.state("p", 1_000).unwrap().get("k"), None);
         remove(tmp.path(), "p").unwrap();
         assert!(!tmp.path().join("p").exists());
     }

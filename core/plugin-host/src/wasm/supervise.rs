@@ -91,7 +91,7 @@ impl Supervisor {
         time.is_some()
     }
 
-    /// New settings or an operator's word: everything is forgiven.
+    /// The operator has given it new settings: everything is forgiven.
     pub fn forgive(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         *state = State::default();

@@ -10,6 +10,7 @@ use super::{
     secrets,
     statistics::Function,
 };
+use crate::words::cut;
 use async_trait::async_trait;
 use std::{
     path::{Component, Path},
@@ -20,6 +21,9 @@ use wharf_spi::{
     volume::{Answer, MountPlan, Progress, Publication, Volume, VolumeCapabilities, VolumeDriver, VolumeStatus},
 };
 use wharf_types::{Error, Result};
+
+/// Bytes of the name of a file system's type.
+const FSTYPE_MAX: usize = 255;
 
 pub(super) struct Volumes;
 
@@ -80,7 +84,7 @@ impl VolumeDriver for Driver {
     async fn status(&self, volume: &Volume) -> Result<VolumeStatus> {
         ask!(self.pool, VolumeStatus, call_status(&wit_of(volume)), |it, _| {
             let wit::VolumeStatus { size, used, details, trouble } = it;
-            Ok(VolumeStatus { size, used, details, trouble })
+            Ok(VolumeStatus { size, used, details, trouble: cut(trouble) })
         })
     }
 
@@ -108,7 +112,7 @@ fn answer(answer: wit::Answer) -> Answer {
 }
 
 fn progress(progress: wit::Progress) -> Progress {
-    Progress { again: again(progress.again), message: progress.message }
+    Progress { again: again(progress.again), message: cut(progress.message) }
 }
 
 fn publication(publication: wit::Publication, cx: &mut Cx) -> Result<Publication, String> {
@@ -119,7 +123,10 @@ fn publication(publication: wit::Publication, cx: &mut Cx) -> Result<Publication
     // All of them leave the table, whatever is wrong with the rest.
     let secrets = secrets.into_iter().map(|(before, secret)| secrets::take(cx, secret).map(|secret| (before, secret)));
     let secrets = secrets.collect::<Vec<_>>().into_iter().collect::<Result<Vec<_>, _>>()?;
-    if fstype.is_empty() || !fstype.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-')) {
+    if fstype.is_empty()
+        || fstype.len() > FSTYPE_MAX
+        || !fstype.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    {
         return Err(format!("there can be no file system of type {fstype:?}"));
     }
     if source.chars().any(char::is_control) {

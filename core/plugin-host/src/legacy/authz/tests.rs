@@ -106,6 +106,10 @@ fn only_a_clear_yes_allows() {
     assert_eq!(verdict(r#"{"Allow": null, "Msg": "no"}"#), Ok(Verdict::deny("no")));
     assert_eq!(verdict("{}"), Ok(Verdict::deny("")));
     assert_eq!(verdict(r#"{"Allow": true, "Err": "broken"}"#), Err("broken".to_owned()));
+    let long = "x".repeat(100_000);
+    let denied = verdict(&format!(r#"{{"Allow": false, "Msg": "{long}"}}"#)).unwrap();
+    assert!(matches!(denied, Verdict::Deny(denial) if denial.reason.len() < 5_000));
+    assert!(verdict(&format!(r#"{{"Err": "{long}"}}"#)).unwrap_err().len() < 5_000);
     for unreadable in
         ["", "true", "[true]", r#"{"Allow": "true"}"#, r#"{"Allow": 1}"#, r#"{"Allow": false, "allow": true}"#, r#"{"Allow": true"#]
     {

@@ -25,7 +25,7 @@ impl objects::Host for Cx {
             return None;
         }
         let facts = Arc::clone(self.shared.around.facts.get()?);
-        let found = tokio::task::spawn_blocking(move || facts.find(looked, &key)).await.ok().flatten()?;
+        let found = self.shared.jobs.run(move || facts.find(looked, &key)).await.ok().flatten()?;
         let wharf_spi::facts::ObjectFacts { id, name, labels, image, detail } = found;
         Some(objects::Object { kind, id, name, labels, image, detail })
     }

@@ -29,7 +29,7 @@ impl wit::Host for Cx {
             Err(refusal) => return Ok(Err(refusal.into())),
         };
         let shared = Arc::clone(&self.shared);
-        let sending = outgoing.send(&shared.around.network, &shared.grants);
+        let sending = outgoing.send(&shared.around.network, &shared.grants, &shared.lookups);
         let outcome = match timeout {
             Some(limit) => tokio::time::timeout(Duration::from_millis(limit.into()), sending).await.unwrap_or(Err(Refusal::Timeout)),
             None => sending.await,

@@ -135,8 +135,3 @@ impl metrics::Host for Cx {
 fn keep<T: Send + 'static>(cx: &mut Cx, entry: T) -> Result<Resource<T>, String> {
     cx.handles.push(entry).map_err(|_| format!("an instance holds {HANDLES} secrets and connections at the most"))
 }
-
-/// Runs what blocks elsewhere.
-async fn elsewhere<R: Send + 'static>(work: impl FnOnce() -> Result<R, String> + Send + 'static) -> Result<R, String> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(e.to_string()))
-}

@@ -2,7 +2,7 @@
 
 use super::{
     super::{bindings::host::secrets as wit, grant::Grant, secrets::Secret},
-    Cx, elsewhere, keep,
+    Cx, keep,
 };
 use std::sync::Arc;
 use wasmtime::component::Resource;
@@ -10,7 +10,7 @@ use wasmtime::component::Resource;
 impl wit::Host for Cx {
     async fn open(&mut self, name: String) -> wasmtime::Result<Result<Resource<Secret>, String>> {
         let shared = Arc::clone(&self.shared);
-        let opened = elsewhere(move || shared.secrets.open(&name, &shared.grants)).await;
+        let opened = self.shared.jobs.run(move || shared.secrets.open(&name, &shared.grants)).await.flatten();
         Ok(opened.and_then(|secret| keep(self, secret)))
     }
 }

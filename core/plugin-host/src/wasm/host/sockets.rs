@@ -48,22 +48,23 @@ impl wit::Host for Cx {
 }
 
 async fn connect(shared: &Shared, target: wit::Target, certificate: Option<&[u8]>) -> Result<Connection, Refusal> {
-    let (network, grants) = (&shared.around.network, &shared.grants);
+    let Shared { grants, lookups, around, .. } = shared;
+    let network = &around.network;
     if certificate.is_some() && !matches!(target, wit::Target::Tls(_)) {
         return Err(Refusal::Invalid("a certificate is for TLS".to_owned()));
     }
     Ok(match target {
         wit::Target::Tcp((host, port)) => {
-            let addresses = network.addresses(grants, Way::Tcp, &host, port).await?;
+            let addresses = network.addresses(grants, lookups, Way::Tcp, &host, port).await?;
             Connection::Stream(Box::new(network.dial(&addresses).await?))
         }
         wit::Target::Tls((host, port)) => {
-            let addresses = network.addresses(grants, Way::Tls, &host, port).await?;
+            let addresses = network.addresses(grants, lookups, Way::Tls, &host, port).await?;
             let stream = network.dial(&addresses).await?;
             Connection::Stream(Box::new(network.secure(stream, &host, certificate).await?))
         }
         wit::Target::Udp((host, port)) => {
-            let addresses = network.addresses(grants, Way::Udp, &host, port).await?;
+            let addresses = network.addresses(grants, lookups, Way::Udp, &host, port).await?;
             let Some(address) = addresses.first() else { return Err(Refusal::Unreachable("no address".to_owned())) };
             let any = if address.is_ipv4() { SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)) } else { (Ipv6Addr::UNSPECIFIED, 0).into() };
             let socket = UdpSocket::bind(any).await?;

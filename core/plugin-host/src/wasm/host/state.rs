@@ -36,8 +36,8 @@ impl wit::Host for Cx {
                 wit::Change::Expect((key, value)) => Change::Expect(key, value),
             })
             .collect();
-        let done = tokio::task::spawn_blocking(move || store.commit(&changes)).await;
-        done.unwrap_or_else(|e| Err(Refusal::Unavailable(e.to_string()))).map_err(|refusal| match refusal {
+        let done = self.shared.jobs.run(move || store.commit(&changes)).await;
+        done.unwrap_or_else(|e| Err(Refusal::Unavailable(e))).map_err(|refusal| match refusal {
             Refusal::Quota(left) => wit::Failure::Quota(left),
             Refusal::Conflict(key) => wit::Failure::Conflict(key),
             Refusal::Unavailable(why) => wit::Failure::Unavailable(why),

@@ -1,8 +1,10 @@
 //! Plugins that break every rule: each is refused in words that tell why, and the next call finds a fresh instance.
 
-use super::{Guest, World, guest::ZEROS, package, refused, request};
-use crate::wasm::policy;
+use super::{Guest, Package, World, guest::ZEROS, package, refused, request};
+use crate::wasm::{engine::INSTANCES, policy};
 use std::time::{Duration, Instant};
+use wharf_spi::authz::Verdict;
+use wharf_types::ErrorKind;
 
 #[tokio::test]
 async fn an_endless_loop_meets_its_deadline() {
@@ -133,6 +135,61 @@ async fn state_has_a_quota() {
     plugin.authorizer().unwrap().judge(&request()).await.unwrap();
     let file = std::fs::metadata(world.dir.path().join("state/p/state")).unwrap();
     assert!(file.len() < (1 << 20) + 4096, "{}", file.len());
+}
+
+#[tokio::test]
+async fn a_component_is_not_made_of_everything() {
+    let world = World::new();
+    for (what, part, most) in [("memories", "(memory 1)", 2), ("tables", "(table 1 funcref)", 8), ("instances", "", 64)] {
+        let component = |count: usize| {
+            let instances = "(core instance (instantiate $m))".repeat(count);
+            wat::parse_str(format!("(component (core module $m {part}) {instances})")).unwrap()
+        };
+        world.host.describe(component(most)).await.unwrap_or_else(|e| panic!("{what}: {e}"));
+        let text = world.host.describe(component(most + 1)).await.err().unwrap().to_string();
+        assert!(text.contains(what), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn who_finds_no_room_is_not_to_blame() {
+    let world = World::new();
+    let wasm = Guest::judging("unreachable").component();
+    let load = |n: u32| world.host.load(Package { name: n.to_string(), ..package(wasm.clone(), "") });
+    let mut all = Vec::new();
+    for n in 0..INSTANCES {
+        all.push(load(n).await.unwrap());
+    }
+    // One goes, and another one takes its place.
+    assert_eq!(refused(&all[0]).await, "it panicked (see its log)");
+    let last = load(INSTANCES).await.unwrap();
+    let text = refused(&all[0]).await;
+    assert!(text.starts_with("it is busy: "), "{text}");
+    assert_eq!(all[0].health().failures, 1);
+    for error in [load(INSTANCES + 1).await.err().unwrap(), last.reload(serde_json::Value::Null).await.unwrap_err()] {
+        assert!(error.kind() == ErrorKind::Unavailable && error.message().contains("it is busy: "), "{error}");
+    }
+    assert_eq!(last.health().status.word(), "healthy");
+    drop(last);
+    assert_eq!(refused(&all[0]).await, "it panicked (see its log)");
+}
+
+#[tokio::test]
+async fn what_it_says_has_an_end() {
+    let world = World::new();
+    // A text of a megabyte: fresh memory is full of zeros.
+    let long = |at: u32| {
+        format!(
+            "(i32.store (i32.const {at}) (i32.mul (memory.grow (i32.const 16)) (i32.const 65536))) (i32.store (i32.const {}) (i32.const 1000000))",
+            at + 4
+        )
+    };
+    let error = Guest::judging(&format!("(i32.store8 (i32.const 512) (i32.const 1)) {} (i32.const 512)", long(516)));
+    assert!(refused(&world.load(&error).await.unwrap()).await.len() < 5_000);
+    let denial = Guest::judging(&format!("(i32.store8 (i32.const 516) (i32.const 2)) {} {} (i32.const 512)", long(520), long(532)));
+    let decision = world.load(&denial).await.unwrap().authorizer().unwrap().judge(&request()).await.unwrap();
+    let Verdict::Deny(denial) = decision.verdict else { panic!("no denial") };
+    assert!(denial.reason.len() < 5_000 && denial.reason.ends_with('…') && decision.rule.len() < 5_000);
 }
 
 #[tokio::test]

@@ -238,6 +238,28 @@ async fn time_passes_as_a_test_wants_it() {
 }
 
 #[tokio::test]
+async fn changed_files_do_not_end_a_quarantine() {
+    let world = World::new();
+    let path = world.dir.path().join("policy");
+    std::fs::write(&path, "old").unwrap();
+    let name = path.to_str().unwrap();
+    let mut guest = Guest::judging("unreachable").import("files", &[("read", "(param i32 i32 i32)")]);
+    guest.fields.push_str(&format!("(data (i32.const 600) \"{name}\")"));
+    guest.start = format!("(call $files-read (i32.const 600) (i32.const {}) (i32.const 704)) {ZEROS}", name.len());
+    let plugin = world.with(&guest, &format!("files:{name}")).await;
+    for _ in 0..5 {
+        super::refused(&plugin).await;
+    }
+    std::fs::write(&path, "newer").unwrap();
+    while !plugin.log().iter().any(|line| line.contains("changed: reloaded")) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(plugin.health().status.word(), "quarantined");
+    plugin.reload(serde_json::Value::Null).await.unwrap();
+    assert_eq!(plugin.health().status.word(), "healthy");
+}
+
+#[tokio::test]
 async fn changed_files_reload_and_bad_ones_keep_the_last_good() {
     let world = World::new();
     let path = world.dir.path().join("policy");

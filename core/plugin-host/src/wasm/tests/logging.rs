@@ -74,7 +74,7 @@ async fn outcomes_come_back_within_reason() {
     for bad in [&[3][..], &[1, 0], &[1, 1], &[0, u32::MAX]] {
         let plugin = world.kind(&rejecting(bad), "").await;
         let text = trouble(&plugin, sink(&plugin, 0).await.push(&batch(&["a", "b", "c"]), 1).await);
-        assert!(text.starts_with("it answered nonsense: it rejects entries"), "{text}");
+        assert!(text.starts_with("it answered nonsense: it rejects entries that a batch of 3 does not have"), "{text}");
         assert_eq!(plugin.statistics().iter().find(|(name, _)| *name == "logging.push").unwrap().1.traps, 1);
     }
 }

@@ -20,6 +20,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpListener,
+    sync::OwnedSemaphorePermit,
 };
 
 /// Answers with the next list each time; with the last one for ever.
@@ -31,7 +32,7 @@ pub struct Names {
 
 #[async_trait]
 impl Resolver for Names {
-    async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
+    async fn resolve(&self, host: &str, _: OwnedSemaphorePermit) -> io::Result<Vec<IpAddr>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mut answers = self.answers.lock().unwrap();
         let Some(answers) = answers.get_mut(host) else { return Err(io::Error::other("no such host")) };
