@@ -121,7 +121,12 @@ impl Images {
         self.store.resolve(name)
     }
 
-    /// The same, when it is for one of `platforms`, or none are named.
+    /// The image that has exactly this name.
+    pub fn named(&self, reference: &Reference) -> Option<Arc<Image>> {
+        self.store.named(reference)
+    }
+
+    /// The one found by [`Images::get`], when it is for one of `platforms`, or none are named.
     ///
     /// # Errors
     /// 404, also for an image for another platform.
@@ -205,8 +210,7 @@ impl Images {
     /// 404 for the image, 400 for the new name.
     pub async fn tag(&self, name: &str, repo: &str, tag: &str) -> Result<()> {
         let image = self.get(name)?;
-        let reference: Reference = repo.parse()?;
-        let reference = if tag.is_empty() { reference.or_latest() } else { reference.with_tag(tag)? };
+        let reference = Reference::of(repo, tag)?;
         let (store, id, to) = (self.store.clone(), image.id.clone(), reference.clone());
         blocking(move || store.tag(&id, &to)).await?;
         self.event("tag", image.id.as_str(), &reference.to_string());

@@ -148,6 +148,11 @@ impl ImageStore {
         }
     }
 
+    /// The image that has exactly this name, `latest` where the reference has neither tag nor digest.
+    pub fn named(&self, reference: &Reference) -> Option<Arc<Image>> {
+        self.0.index().lookup(&reference.clone().or_latest())
+    }
+
     /// Gives the image `id` a name, `latest` where the reference has neither tag nor digest. Returns the image that had the name
     /// before, if it was another one.
     ///

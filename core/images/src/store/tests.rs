@@ -54,6 +54,16 @@ fn resolving() {
 }
 
 #[test]
+fn a_name_is_no_id() {
+    let f = Fixture::new();
+    let a = f.add("a", &["1"], &["busybox:latest"]);
+    let named = |text: &str| f.store.named(&text.parse().unwrap()).map(|i| i.id.clone());
+    assert_eq!(named("busybox"), Some(a.id.clone()));
+    assert_eq!(named("busybox:1"), None);
+    assert!(f.store.resolve(a.id.short()).is_ok() && named(a.id.short()).is_none());
+}
+
+#[test]
 fn a_name_wins_over_an_id_prefix_and_prefixes_must_be_unique() {
     let f = Fixture::new();
     let a = f.add("a", &["1"], &[]);
