@@ -21,7 +21,7 @@ use std::{
 use tokio::{io::AsyncRead, sync::mpsc};
 use tokio_util::io::SyncIoBridge;
 pub use wharf_images::Image;
-use wharf_images::{DeleteEvent, ImageStore, ImportOptions, LoadProgress, Platform, Usage};
+use wharf_images::{DeleteEvent, ImageStore, ImportOptions, LoadProgress, MayName, Naming, Platform, Usage};
 use wharf_layers::Layers;
 use wharf_types::{Digest, Error, ErrorKind, Reference, Result, Timestamp};
 
@@ -142,15 +142,21 @@ impl Images {
         (self.layers.driver().to_owned(), data)
     }
 
-    /// Loads the images of a tar, or those for one of `platforms` when some are named. Progress arrives while it works; the last
-    /// message is an error or the channel closes.
-    pub fn load(&self, body: impl AsyncRead + Send + Unpin + 'static, platforms: Vec<Platform>) -> mpsc::Receiver<Result<ImageProgress>> {
+    /// Loads the images of a tar, or those for one of `platforms` when some are named, with the names that `may_name` lets them
+    /// have. It is asked in a thread of its own, which may block. Progress arrives while it works; the last message is an error or the
+    /// channel closes.
+    pub fn load(
+        &self,
+        body: impl AsyncRead + Send + Unpin + 'static,
+        platforms: Vec<Platform>,
+        mut may_name: impl FnMut(&[Naming]) -> Result<()> + Send + 'static,
+    ) -> mpsc::Receiver<Result<ImageProgress>> {
         let (tx, rx) = mpsc::channel(PROGRESS);
         let (images, input) = (self.clone(), SyncIoBridge::new(body));
         tokio::task::spawn_blocking(move || {
             // A client that went away does not stop a load that is nearly done: what cannot be told is dropped.
             let mut tell = |progress| drop(tx.blocking_send(Ok(progress)));
-            let outcome = images.load_now(BufReader::with_capacity(CHUNK, input), &platforms, &mut tell);
+            let outcome = images.load_now(BufReader::with_capacity(CHUNK, input), &platforms, &mut may_name, &mut tell);
             if let Err(e) = outcome {
                 let _ = tx.blocking_send(Err(e));
             }
@@ -158,9 +164,15 @@ impl Images {
         rx
     }
 
-    fn load_now(&self, input: impl Read + Send, platforms: &[Platform], on: &mut dyn FnMut(ImageProgress)) -> Result<()> {
+    fn load_now(
+        &self,
+        input: impl Read + Send,
+        platforms: &[Platform],
+        may_name: MayName<'_>,
+        on: &mut dyn FnMut(ImageProgress),
+    ) -> Result<()> {
         let layers = LayerStore(&self.layers);
-        let loaded = self.store.load_for(platforms, input, &layers, &mut |progress| {
+        let loaded = self.store.load_for(platforms, input, &layers, may_name, &mut |progress| {
             on(match progress {
                 LoadProgress::Layer { diff_id, current, total } => ImageProgress::Layer { diff_id, current, total },
                 LoadProgress::Renamed { reference, old } => ImageProgress::Renamed { reference: reference.to_string(), old },

@@ -25,7 +25,7 @@ pub use config::{Healthcheck, History, ImageConfig, RootFs, RunConfig};
 pub use history::Step;
 pub use image::{Image, ImageLayer};
 pub use import::ImportOptions;
-pub use load::{LayerApplier, LoadProgress, Loaded};
+pub use load::{LayerApplier, LoadProgress, Loaded, MayName, Naming};
 pub use platform::Platform;
 pub use remove::{DeleteEvent, Deleted, Usage};
 pub use save::Saved;

@@ -2,6 +2,7 @@
 //!
 //! Every authorizer sees the input as those before it have left it, and that is what is executed.
 
+mod later;
 mod objects;
 mod sight;
 
@@ -14,7 +15,7 @@ use crate::{
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, header};
 use http_body::Body as _;
-pub use objects::{container, exec, image, join, new_container, new_image, of_container, of_image};
+pub use objects::{container, exec, image, join, new_container, new_image, of_container, of_image, of_name};
 pub use sight::Sight;
 use std::sync::Arc;
 use wharf_spi::Extensions;
