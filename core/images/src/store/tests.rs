@@ -49,7 +49,9 @@ fn resolving() {
         assert_eq!((e.kind(), e.message()), (wharf_types::ErrorKind::NotFound, message));
     }
     let unknown = Digest::of(b"?");
-    assert_eq!(f.store.resolve(unknown.as_str()).unwrap_err().message(), format!("No such image: {unknown}"));
+    for text in [unknown.as_str(), unknown.hex()] {
+        assert_eq!(f.store.resolve(text).unwrap_err().message(), format!("No such image: {text}"));
+    }
     assert_eq!(f.store.resolve("NOPE").unwrap_err().kind(), wharf_types::ErrorKind::InvalidParameter);
 }
 
