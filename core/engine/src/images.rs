@@ -4,7 +4,7 @@ mod commit;
 mod prune;
 mod save;
 
-pub use prune::PrunedImages;
+pub use prune::{PrunedImages, layer_sizes};
 
 use crate::{
     Events,
