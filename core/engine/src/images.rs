@@ -13,7 +13,7 @@ use crate::{
     wiring::LayerStore,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io::{BufReader, Read},
     sync::{Arc, atomic::AtomicBool},
     time::Instant,
@@ -23,7 +23,7 @@ use tokio_util::io::SyncIoBridge;
 pub use wharf_images::Image;
 use wharf_images::{DeleteEvent, ImageStore, ImportOptions, LoadProgress, MayName, Naming, Platform, Usage};
 use wharf_layers::Layers;
-use wharf_types::{Digest, Error, ErrorKind, Reference, Result, Timestamp};
+use wharf_types::{ContainerId, Digest, Error, ErrorKind, Reference, Result, Timestamp};
 
 /// Progress messages that may wait for a slow client before the load waits too.
 const PROGRESS: usize = 64;
@@ -91,6 +91,8 @@ pub struct RemoveImage {
     pub noprune: bool,
     /// What it must be for; empty for anything.
     pub platforms: Vec<Platform>,
+    /// The containers that a refusal may tell of; none for all.
+    pub seen: Option<HashSet<ContainerId>>,
 }
 
 /// One line of the answer of remove.
@@ -236,11 +238,11 @@ impl Images {
     pub async fn remove(&self, name: &str, how: RemoveImage) -> Result<Vec<Removed>> {
         let began = Instant::now();
         let _gate = self.containers.image_gate.write().await;
-        let RemoveImage { force, noprune, platforms } = how;
+        let RemoveImage { force, noprune, platforms, seen } = how;
         let image = self.get_for(name, &platforms)?;
         let (images, text) = (self.clone(), name.to_owned());
         let (events, layers) = blocking(move || {
-            let deleted = images.store.delete(&text, force, noprune, &|id| images.usage(id))?;
+            let deleted = images.store.delete(&text, force, noprune, &|id| images.usage(id, seen.as_ref()))?;
             Ok((deleted.events, images.release(&deleted.chains)?))
         })
         .await?;
@@ -274,17 +276,19 @@ impl Images {
         Ok(released)
     }
 
-    fn usage(&self, id: &Digest) -> Usage {
+    /// Who uses an image, as somebody is told who sees only some containers.
+    fn usage(&self, id: &Digest, seen: Option<&HashSet<ContainerId>>) -> Usage {
         let mut usage = Usage::None;
         for handle in self.containers.all() {
             let published = handle.published.borrow();
             if published.view.spec.image != *id {
                 continue;
             }
+            let told = Some(published.view.id()).filter(|id| seen.is_none_or(|seen| seen.contains(*id))).cloned();
             if published.view.state.running {
-                return Usage::Running(published.view.id().clone());
+                return Usage::Running(told);
             }
-            usage = Usage::Stopped(published.view.id().clone());
+            usage = Usage::Stopped(told);
         }
         usage
     }

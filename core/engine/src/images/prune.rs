@@ -46,7 +46,7 @@ impl Images {
         for image in &images {
             let named = !image.tags.is_empty() || !image.digests.is_empty();
             let spared = if named { dangling_only && !image.tags.is_empty() } else { parents.contains(&image.id) };
-            if spared || !select(image) || self.usage(&image.id) != Usage::None {
+            if spared || !select(image) || self.usage(&image.id, None) != Usage::None {
                 continue;
             }
             let mut names: Vec<String> = image.tags.iter().chain(&image.digests).map(ToString::to_string).collect();
