@@ -294,6 +294,12 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
 /// Around every endpoint: turns failures and panics into replies and adds the headers.
 async fn serve<C: Context, F>(
     cx: Arc<C>,

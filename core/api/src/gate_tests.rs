@@ -56,7 +56,7 @@ impl Endpoint<TestCx> for Echo {
     async fn execute(cx: &TestCx, input: Value) -> Result<Json<Value>> {
         cx.executed.fetch_add(1, Ordering::SeqCst);
         match input["name"].as_str() {
-            Some("missing") => Err(Error::not_found("No such image: missing")),
+            Some("missing") => Err(wharf_images::no_such_image("missing")),
             Some("same") => Err(Error::not_modified("nothing to do")),
             Some("panic") => panic!("on purpose"),
             _ => Ok(Json(input)),
@@ -240,11 +240,11 @@ async fn unknown_pages_and_methods() {
 async fn errors_have_their_shape_by_version() {
     let (app, cx) = app(vec![]);
     let json = ask(&app, "POST", "/v1.24/images/missing/tag").await;
-    assert_eq!((json.status, json.body.as_str()), (StatusCode::NOT_FOUND, "{\"message\":\"No such image: missing\"}\n"));
+    assert_eq!((json.status, json.body.as_str()), (StatusCode::NOT_FOUND, "{\"message\":\"No such image: missing:latest\"}\n"));
     let plain = ask(&app, "POST", "/v1.23/images/missing/tag").await;
     assert_eq!(
         (plain.body.as_str(), &plain.headers["content-type"]),
-        ("No such image: missing\n", &"text/plain; charset=utf-8".parse().unwrap())
+        ("No such image: missing:latest\n", &"text/plain; charset=utf-8".parse().unwrap())
     );
     let same = ask(&app, "POST", "/v1.41/images/same/tag").await;
     assert_eq!((same.status, same.body.as_str(), same.headers.get("content-type")), (StatusCode::NOT_MODIFIED, "", None));
@@ -330,7 +330,7 @@ impl Authorizer for Keeper {
 async fn what_is_hidden_does_not_exist_and_changes_need_somebody_to_make_them() {
     let (app, cx) = app(vec![Arc::new(Keeper { blind: false })]);
     let absent = ask(&app, "POST", "/v1.41/images/missing/tag").await;
-    assert_eq!((absent.status, absent.body.as_str()), (StatusCode::NOT_FOUND, "{\"message\":\"No such image: missing\"}\n"));
+    assert_eq!((absent.status, absent.body.as_str()), (StatusCode::NOT_FOUND, "{\"message\":\"No such image: missing:latest\"}\n"));
     // Denied as hidden, and filtered out: both look as if there were none, to the last header.
     for name in ["a", "secret"] {
         let answer = ask(&app, "POST", &format!("/v1.41/images/{name}/tag")).await;

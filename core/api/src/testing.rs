@@ -1,6 +1,6 @@
 //! Hand-made values for tests: what the engine would show of a container and an image.
 
-use crate::Settings;
+use crate::{Settings, authz::Sight};
 use std::sync::Arc;
 use wharf_api_types::{
     MIN_API_VERSION,
@@ -11,7 +11,8 @@ use wharf_api_types::{
 use wharf_engine::containers::{ContainerSpec, ContainerState, ContainerView, HostPaths};
 use wharf_images::{Image, ImageConfig, ImageLayer, RunConfig};
 use wharf_network::Endpoint;
-use wharf_types::{Digest, Timestamp};
+use wharf_spi::authz::{Authorizer, AuthzRequest, Caller, Decision, Interests, Object, Verdict};
+use wharf_types::{Digest, Result, Timestamp};
 
 /// Three minutes after [`running`] started.
 pub fn now() -> Timestamp {
@@ -104,6 +105,33 @@ pub fn running() -> ContainerView {
         ..ContainerState::default()
     };
     ContainerView { state: Arc::new(state), ..view() }
+}
+
+/// Hides what has this text in its name.
+pub struct Hides(pub &'static str);
+
+impl Hides {
+    /// The eyes of a caller under this authorizer alone.
+    pub fn sight(self) -> Sight {
+        let chain: [Arc<dyn Authorizer>; 1] = [Arc::new(self)];
+        Sight::new(&chain, Caller::default)
+    }
+}
+
+#[async_trait::async_trait]
+impl Authorizer for Hides {
+    fn name(&self) -> &str {
+        "hides"
+    }
+    fn interests(&self) -> Interests {
+        Interests { input: false, filter: true }
+    }
+    async fn judge(&self, _: &AuthzRequest) -> Result<Decision> {
+        Ok(Verdict::Allow.into())
+    }
+    async fn filter(&self, _: &Caller, objects: &[Object]) -> Result<Vec<bool>> {
+        Ok(objects.iter().map(|o| !o.name.contains(self.0)).collect())
+    }
 }
 
 /// An image of one layer with 100 bytes.

@@ -4,7 +4,7 @@ mod commit;
 mod prune;
 mod save;
 
-pub use prune::PrunedImages;
+pub use prune::{PrunedImages, layer_sizes};
 
 use crate::{
     Events,
@@ -14,7 +14,7 @@ use crate::{
     wiring::LayerStore,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io::{BufReader, Read},
     sync::{Arc, atomic::AtomicBool},
     time::Instant,
@@ -22,10 +22,10 @@ use std::{
 use tokio::{io::AsyncRead, sync::mpsc};
 use tokio_util::io::SyncIoBridge;
 pub use wharf_images::Image;
-use wharf_images::{DeleteEvent, ImageStore, ImportOptions, LoadProgress, Platform, Usage};
+use wharf_images::{DeleteEvent, ImageStore, ImportOptions, LoadProgress, MayName, Naming, Platform, Usage, no_such_image};
 use wharf_layers::Layers;
 use wharf_spi::authz::ObjectKind;
-use wharf_types::{Digest, Error, ErrorKind, Reference, Result, Timestamp};
+use wharf_types::{ContainerId, Digest, Error, ErrorKind, Reference, Result, Timestamp};
 
 /// Progress messages that may wait for a slow client before the load waits too.
 const PROGRESS: usize = 64;
@@ -93,6 +93,8 @@ pub struct RemoveImage {
     pub noprune: bool,
     /// What it must be for; empty for anything.
     pub platforms: Vec<Platform>,
+    /// The containers that a refusal may tell of; none for all.
+    pub seen: Option<HashSet<ContainerId>>,
 }
 
 /// One line of the answer of remove.
@@ -122,12 +124,17 @@ impl Images {
     pub fn get(&self, name: &str) -> Result<Arc<Image>> {
         let found = self.store.resolve(name)?;
         match judged::id_of(ObjectKind::Image, name) {
-            Some(id) if id != found.id.as_str() => Err(Error::not_found(format!("No such image: {name}"))),
+            Some(id) if id != found.id.as_str() => Err(no_such_image(name)),
             _ => Ok(found),
         }
     }
 
-    /// The same, when it is for one of `platforms`, or none are named.
+    /// The image that has exactly this name.
+    pub fn named(&self, reference: &Reference) -> Option<Arc<Image>> {
+        self.store.named(reference)
+    }
+
+    /// The one found by [`Images::get`], when it is for one of `platforms`, or none are named.
     ///
     /// # Errors
     /// 404, also for an image for another platform.
@@ -143,15 +150,21 @@ impl Images {
         (self.layers.driver().to_owned(), data)
     }
 
-    /// Loads the images of a tar, or those for one of `platforms` when some are named. Progress arrives while it works; the last
-    /// message is an error or the channel closes.
-    pub fn load(&self, body: impl AsyncRead + Send + Unpin + 'static, platforms: Vec<Platform>) -> mpsc::Receiver<Result<ImageProgress>> {
+    /// Loads the images of a tar, or those for one of `platforms` when some are named, with the names that `may_name` lets them
+    /// have. It is asked in a thread of its own, which may block. Progress arrives while it works; the last message is an error or the
+    /// channel closes.
+    pub fn load(
+        &self,
+        body: impl AsyncRead + Send + Unpin + 'static,
+        platforms: Vec<Platform>,
+        mut may_name: impl FnMut(&[Naming]) -> Result<()> + Send + 'static,
+    ) -> mpsc::Receiver<Result<ImageProgress>> {
         let (tx, rx) = mpsc::channel(PROGRESS);
         let (images, input) = (self.clone(), SyncIoBridge::new(body));
         tokio::task::spawn_blocking(move || {
             // A client that went away does not stop a load that is nearly done: what cannot be told is dropped.
             let mut tell = |progress| drop(tx.blocking_send(Ok(progress)));
-            let outcome = images.load_now(BufReader::with_capacity(CHUNK, input), &platforms, &mut tell);
+            let outcome = images.load_now(BufReader::with_capacity(CHUNK, input), &platforms, &mut may_name, &mut tell);
             if let Err(e) = outcome {
                 let _ = tx.blocking_send(Err(e));
             }
@@ -159,9 +172,15 @@ impl Images {
         rx
     }
 
-    fn load_now(&self, input: impl Read + Send, platforms: &[Platform], on: &mut dyn FnMut(ImageProgress)) -> Result<()> {
+    fn load_now(
+        &self,
+        input: impl Read + Send,
+        platforms: &[Platform],
+        may_name: MayName<'_>,
+        on: &mut dyn FnMut(ImageProgress),
+    ) -> Result<()> {
         let layers = LayerStore(&self.layers);
-        let loaded = self.store.load_for(platforms, input, &layers, &mut |progress| {
+        let loaded = self.store.load_for(platforms, input, &layers, may_name, &mut |progress| {
             on(match progress {
                 LoadProgress::Layer { diff_id, current, total } => ImageProgress::Layer { diff_id, current, total },
                 LoadProgress::Renamed { reference, old } => ImageProgress::Renamed { reference: reference.to_string(), old },
@@ -211,8 +230,7 @@ impl Images {
     /// 404 for the image, 400 for the new name.
     pub async fn tag(&self, name: &str, repo: &str, tag: &str) -> Result<()> {
         let image = self.get(name)?;
-        let reference: Reference = repo.parse()?;
-        let reference = if tag.is_empty() { reference.or_latest() } else { reference.with_tag(tag)? };
+        let reference = Reference::of(repo, tag)?;
         let (store, id, to) = (self.store.clone(), image.id.clone(), reference.clone());
         blocking(move || store.tag(&id, &to)).await?;
         self.event("tag", image.id.as_str(), &reference.to_string());
@@ -226,11 +244,11 @@ impl Images {
     pub async fn remove(&self, name: &str, how: RemoveImage) -> Result<Vec<Removed>> {
         let began = Instant::now();
         let _gate = self.containers.image_gate.write().await;
-        let RemoveImage { force, noprune, platforms } = how;
+        let RemoveImage { force, noprune, platforms, seen } = how;
         let image = self.get_for(name, &platforms)?;
         let (images, text) = (self.clone(), name.to_owned());
         let (events, layers) = blocking(move || {
-            let deleted = images.store.delete(&text, force, noprune, &|id| images.usage(id))?;
+            let deleted = images.store.delete(&text, force, noprune, &|id| images.usage(id, seen.as_ref()))?;
             Ok((deleted.events, images.release(&deleted.chains)?))
         })
         .await?;
@@ -264,17 +282,19 @@ impl Images {
         Ok(released)
     }
 
-    fn usage(&self, id: &Digest) -> Usage {
+    /// Who uses an image, as somebody is told who sees only some containers.
+    fn usage(&self, id: &Digest, seen: Option<&HashSet<ContainerId>>) -> Usage {
         let mut usage = Usage::None;
         for handle in self.containers.all() {
             let published = handle.published.borrow();
             if published.view.spec.image != *id {
                 continue;
             }
+            let told = Some(published.view.id()).filter(|id| seen.is_none_or(|seen| seen.contains(*id))).cloned();
             if published.view.state.running {
-                return Usage::Running(published.view.id().clone());
+                return Usage::Running(told);
             }
-            usage = Usage::Stopped(published.view.id().clone());
+            usage = Usage::Stopped(told);
         }
         usage
     }

@@ -7,15 +7,15 @@ use crate::{
 use std::collections::HashSet;
 use wharf_types::{ContainerId, Digest, Error, Reference, Result};
 
-/// Who uses an image. A running container counts before a stopped one.
+/// Who uses an image. A running container counts before a stopped one. One without id is not told of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Usage {
     /// Nobody.
     None,
     /// A container that does not run.
-    Stopped(ContainerId),
+    Stopped(Option<ContainerId>),
     /// A running container.
-    Running(ContainerId),
+    Running(Option<ContainerId>),
 }
 
 /// One line of the answer.
@@ -67,9 +67,9 @@ struct Removal<'a> {
 /// Why an image cannot go.
 enum Conflict {
     Children,
-    Running(ContainerId),
+    Running(Option<ContainerId>),
     Referenced,
-    Stopped(ContainerId),
+    Stopped(Option<ContainerId>),
 }
 
 impl Removal<'_> {
@@ -79,8 +79,8 @@ impl Removal<'_> {
             // Taking the only name away would leave an image that is in use without any name.
             if let Usage::Stopped(container) | Usage::Running(container) = (self.in_use)(id) {
                 return Err(Error::conflict(format!(
-                    "conflict: unable to remove repository reference \"{text}\" (must force) - container {} is using its referenced image {}",
-                    container.short(),
+                    "conflict: unable to remove repository reference \"{text}\" (must force) - {} is using its referenced image {}",
+                    words("container", container.as_ref()),
                     id.short()
                 )));
             }
@@ -172,12 +172,17 @@ impl Conflict {
     fn error(self, id: &Digest) -> Error {
         let (force, reason) = match self {
             Self::Children => ("cannot be forced", "image has dependent child images".to_owned()),
-            Self::Running(c) => ("cannot be forced", format!("image is being used by running container {}", c.short())),
+            Self::Running(c) => ("cannot be forced", format!("image is being used by {}", words("running container", c.as_ref()))),
             Self::Referenced => ("must be forced", "image is referenced in multiple repositories".to_owned()),
-            Self::Stopped(c) => ("must be forced", format!("image is being used by stopped container {}", c.short())),
+            Self::Stopped(c) => ("must be forced", format!("image is being used by {}", words("stopped container", c.as_ref()))),
         };
         Error::conflict(format!("conflict: unable to delete {} ({force}) - {reason}", id.short()))
     }
+}
+
+/// A container in a message.
+fn words(what: &str, container: Option<&ContainerId>) -> String {
+    container.map_or_else(|| format!("a {what}"), |id| format!("{what} {}", id.short()))
 }
 
 /// Whether all names are of one repository with at most one tag. No name at all counts as well: then there is nothing to choose.

@@ -27,6 +27,24 @@ pub struct Saved {
     pub tags: Vec<Reference>,
 }
 
+impl Saved {
+    /// Every image once, with all its tags.
+    #[must_use]
+    pub fn merge(all: impl IntoIterator<Item = Self>) -> Vec<Self> {
+        let mut merged: Vec<Self> = Vec::new();
+        for saved in all {
+            match merged.iter_mut().find(|known| known.image.id == saved.image.id) {
+                Some(known) => {
+                    let new: Vec<_> = saved.tags.into_iter().filter(|tag| !known.tags.contains(tag)).collect();
+                    known.tags.extend(new);
+                }
+                None => merged.push(saved),
+            }
+        }
+        merged
+    }
+}
+
 /// An entry of `manifest.json`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -51,39 +69,27 @@ const OCI_LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 const BUFFER: usize = 128 << 10;
 
 impl ImageStore {
-    /// What `names` mean: a tag is saved with the image, a name without tag means all tags of it, an id means no name.
+    /// What `name` means: a tag is saved with the image, a name without tag means all tags of it, an id means no name.
     ///
     /// # Errors
-    /// `NotFound` for the first that is not there.
-    pub fn to_save(&self, names: &[String]) -> Result<Vec<Saved>> {
-        let mut all: Vec<Saved> = Vec::new();
-        let mut add = |image: Arc<Image>, tag: Option<Reference>| {
-            let at = all.iter().position(|s| s.image.id == image.id);
-            let known = at.and_then(|at| all.get_mut(at));
-            match known {
-                Some(known) => known.tags.extend(tag.filter(|t| !known.tags.contains(t))),
-                None => all.push(Saved { image, tags: tag.into_iter().collect() }),
-            }
+    /// `NotFound` when it is not there.
+    pub fn to_save(&self, name: &str) -> Result<Vec<Saved>> {
+        let parsed = name.parse::<Reference>().ok().filter(|r| r.digest().is_none());
+        let tagged = match &parsed {
+            Some(one) if one.tag().is_some() => self.tagged(|r| r == one),
+            Some(all) => self.tagged(|r| r.familiar_name() == all.familiar_name()),
+            None => Vec::new(),
         };
-        for name in names {
-            let parsed = name.parse::<Reference>().ok().filter(|r| r.digest().is_none());
-            let tagged = match &parsed {
-                Some(one) if one.tag().is_some() => self.tagged(|r| r == one),
-                Some(all) => self.tagged(|r| r.familiar_name() == all.familiar_name()),
-                None => Vec::new(),
-            };
-            if tagged.is_empty() {
-                add(self.resolve(name)?, None);
-            }
-            tagged.into_iter().for_each(|(image, tag)| add(image, Some(tag)));
+        if tagged.is_empty() {
+            return Ok(vec![Saved { image: self.resolve(name)?, tags: Vec::new() }]);
         }
-        Ok(all)
+        Ok(Saved::merge(tagged))
     }
 
-    fn tagged(&self, wanted: impl Fn(&Reference) -> bool) -> Vec<(Arc<Image>, Reference)> {
+    fn tagged(&self, wanted: impl Fn(&Reference) -> bool) -> Vec<Saved> {
         let index = self.0.index();
         let tags = index.references.iter().filter(|(r, _)| r.digest().is_none() && wanted(r));
-        tags.filter_map(|(r, id)| Some((index.images.get(id)?.clone(), r.clone()))).collect()
+        tags.filter_map(|(r, id)| Some(Saved { image: index.images.get(id)?.clone(), tags: vec![r.clone()] })).collect()
     }
 
     /// Writes the archive.
@@ -226,10 +232,13 @@ mod tests {
     use super::*;
     use crate::store::tests::Fixture;
 
+    fn to_save(f: &Fixture, names: &[&str]) -> Vec<Saved> {
+        Saved::merge(names.iter().flat_map(|name| f.store.to_save(name).unwrap()))
+    }
+
     fn saved(f: &Fixture, names: &[&str]) -> Vec<u8> {
-        let names: Vec<_> = names.iter().map(|n| (*n).to_owned()).collect();
         let mut tar = Vec::new();
-        f.store.save(&f.store.to_save(&names).unwrap(), &mut tar).unwrap();
+        f.store.save(&to_save(f, names), &mut tar).unwrap();
         tar
     }
 
@@ -270,14 +279,12 @@ mod tests {
         let f = Fixture::new();
         let a = f.add("a", &["x"], &["a:1", "a:2", "b:latest"]);
         let tags = |names: &[&str]| {
-            let names: Vec<_> = names.iter().map(|n| (*n).to_owned()).collect();
-            let saved = f.store.to_save(&names).unwrap();
-            saved.iter().map(|s| s.tags.iter().map(ToString::to_string).collect::<Vec<_>>()).collect::<Vec<_>>()
+            to_save(&f, names).iter().map(|s| s.tags.iter().map(ToString::to_string).collect::<Vec<_>>()).collect::<Vec<_>>()
         };
         assert_eq!(tags(&["a"]), [["a:1", "a:2"]]);
         assert_eq!(tags(&["a:2", "b", "a:2"]), [["a:2", "b:latest"]]);
         assert_eq!(tags(&[a.id.hex()]), [[""; 0]]);
         assert_eq!(tags(&[a.id.as_str(), "a:1"]), [["a:1"]]);
-        assert_eq!(f.store.to_save(&["nope".to_owned()]).unwrap_err().message(), "No such image: nope:latest");
+        assert_eq!(f.store.to_save("nope").unwrap_err().message(), "No such image: nope:latest");
     }
 }

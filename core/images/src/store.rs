@@ -62,6 +62,12 @@ struct References {
     references: BTreeMap<Reference, Digest>,
 }
 
+/// The answer for a text that means no image, in Docker's words.
+pub fn no_such_image(text: &str) -> Error {
+    let named = text.parse::<Reference>().map_or_else(|_| text.to_owned(), |reference| reference.or_latest().to_string());
+    Error::not_found(format!("No such image: {named}"))
+}
+
 impl ImageStore {
     /// Opens the store under `root` (`blobs/`, `images/`, `references.json`), making it when missing. Deletes what interrupted loads
     /// left. Documents that cannot be used are moved aside and logged.
@@ -133,7 +139,7 @@ impl ImageStore {
         let index = self.0.index();
         let hex = text.strip_prefix("sha256:").unwrap_or(text);
         if let Ok(id) = format!("sha256:{hex}").parse::<Digest>() {
-            return index.images.get(&id).cloned().ok_or_else(|| Error::not_found(format!("No such image: {text}")));
+            return index.images.get(&id).cloned().ok_or_else(|| no_such_image(text));
         }
         let reference = text.parse::<Reference>()?.or_latest();
         if let Some(image) = index.lookup(&reference) {
@@ -144,8 +150,13 @@ impl ImageStore {
         match (found.next(), found.next()) {
             (Some(image), None) => Ok(Arc::clone(image)),
             (Some(_), Some(_)) => Err(Error::invalid(format!("image id prefix {text} is ambiguous: several images begin with it"))),
-            (None, _) => Err(Error::not_found(format!("No such image: {reference}"))),
+            (None, _) => Err(no_such_image(text)),
         }
+    }
+
+    /// The image that has exactly this name, `latest` where the reference has neither tag nor digest.
+    pub fn named(&self, reference: &Reference) -> Option<Arc<Image>> {
+        self.0.index().lookup(&reference.clone().or_latest())
     }
 
     /// Gives the image `id` a name, `latest` where the reference has neither tag nor digest. Returns the image that had the name

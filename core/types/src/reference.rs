@@ -23,6 +23,14 @@ const OFFICIAL: &str = "library/";
 const MAX_NAME: usize = 255;
 
 impl Reference {
+    /// The name that `repository` gets with `tag`, which goes before a tag or digest in `repository`; `latest` where there is none.
+    ///
+    /// # Errors
+    /// When one of them breaks the grammar.
+    pub fn of(repository: &str, tag: &str) -> Result<Self> {
+        let reference: Self = repository.parse()?;
+        if tag.is_empty() { Ok(reference.or_latest()) } else { reference.with_tag(tag) }
+    }
     /// The registry's host, with its port when one was given.
     pub fn domain(&self) -> &str {
         &self.domain
@@ -200,6 +208,22 @@ mod tests {
             assert_eq!((r.domain(), r.path(), r.to_string().as_str()), (domain, path, shown), "{given}");
         }
         assert_eq!("busybox".parse::<Reference>().unwrap().or_latest().to_string(), "busybox:latest");
+    }
+
+    #[test]
+    fn a_repository_and_a_tag() {
+        let digest = format!("a@{}", Digest::of(b""));
+        for (repository, tag, name) in [
+            ("a", "", "a:latest"),
+            ("a", "1", "a:1"),
+            ("a:2", "", "a:2"),
+            ("a:2", "1", "a:1"),
+            (&digest, "1", "a:1"),
+            (&digest, "", &digest),
+        ] {
+            assert_eq!(Reference::of(repository, tag).unwrap().to_string(), name, "{repository} {tag}");
+        }
+        assert!(Reference::of("BAD", "1").is_err() && Reference::of("a", "-").is_err() && Reference::of("", "1").is_err());
     }
 
     #[test]

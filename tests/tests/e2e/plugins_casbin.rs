@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt as _;
+use wharf_tests::image::{self, Image};
 use wharf_tests::{Case, Daemon, Output, poll, run, suite};
 
 suite![
@@ -16,6 +17,7 @@ suite![
     policies_are_read_again,
     a_disabled_plugin_denies,
     what_a_caller_may_not_see,
+    images_that_a_caller_may_not_see,
     a_crash_leaves_it_enabled,
     nobody_becomes_root_of_the_host,
 ];
@@ -194,6 +196,54 @@ fn what_a_caller_may_not_see(case: &Case) {
     let mut names: Vec<_> = daemon.docker(&["ps", "-a", "--format", "{{.Names}}"]).ok().lines().map(str::to_owned).collect();
     names.sort();
     assert_eq!(names, ["other", "own"]);
+}
+
+/// Saving a name, and loading an archive, lead to images that the request does not name.
+fn images_that_a_caller_may_not_see(case: &Case) {
+    let Some(built) = built(case) else { return };
+    let own = ["image:own:latest", "image:mine:*", "image:", "system:"].map(|object| format!("p, uid:{STRANGER}, {object}, .*\n"));
+    let guarded = Guarded::new(case, &built, &format!("{POLICY}{}", own.concat()), &["HIDE=true"]);
+    let daemon = &guarded.daemon;
+    let archive = |label: &str, name: &str| {
+        let mut image = image::busybox();
+        image.config["Labels"] = json!({"com.example.test": label});
+        image.tags = vec![name.to_owned()];
+        Image::docker_archive(&[image])
+    };
+    for name in ["own:latest", "own:unseen", "victim:latest"] {
+        daemon.load(&archive(name, name));
+    }
+    let victim = daemon.docker(&["inspect", "-f", "{{.Id}}", "victim"]).ok();
+
+    // Of a name without tag, only what the caller sees is saved.
+    let saved = guarded.of(STRANGER, &["save", "own"]).ok();
+    assert!(saved.contains("own:latest") && !saved.contains("own:unseen"));
+    for name in ["own:unseen", "victim"] {
+        let gone = guarded.of(STRANGER, &["save", name]).fails(1);
+        let tag = if name.contains(':') { "" } else { ":latest" };
+        assert!(gone.contains(&format!("No such image: {name}{tag}")), "{gone}");
+    }
+
+    // The tags of an archive are judged as those of a request.
+    let load = |label: &str, name: &str| {
+        fs::write(guarded.path("load.tar"), archive(label, name)).unwrap();
+        guarded.of(STRANGER, &["load", "-i", guarded.path("load.tar").to_str().unwrap()])
+    };
+    let refused = load("impostor", "victim:latest").fails(1);
+    assert!(refused.contains("No such image: victim:latest") && !refused.contains(&victim["sha256:".len()..][..12]), "{refused}");
+    let denied = load("impostor", "other:1").fails(1);
+    assert!(denied.contains("may not image.load image:other:1"), "{denied}");
+    assert!(load("mine", "mine:1").ok().contains("Loaded image: mine:1"));
+    assert_eq!(daemon.docker(&["inspect", "-f", "{{.Id}}", "victim"]).ok(), victim);
+    assert_eq!(daemon.docker(&["images", "-q", "--filter", "label=com.example.test=impostor"]).ok(), "");
+
+    for name in ["victim", "absent"] {
+        let gone = guarded.of(STRANGER, &["images", "--filter", &format!("before={name}")]).fails(1);
+        assert!(gone.contains(&format!("No such image: {name}:latest")), "{gone}");
+    }
+    let user = daemon.docker(&["create", "--network", "none", "own", "true"]).ok();
+    let used = guarded.of(STRANGER, &["rmi", "own"]).fails(1);
+    assert!(used.contains("a container is using its referenced image") && !used.contains(&user[..12]), "{used}");
 }
 
 fn a_crash_leaves_it_enabled(case: &Case) {

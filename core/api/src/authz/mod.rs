@@ -2,6 +2,7 @@
 //!
 //! Every authorizer sees the input as those before it have left it, and that is what is executed.
 
+mod later;
 mod objects;
 mod sight;
 
@@ -14,7 +15,7 @@ use crate::{
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, header};
 use http_body::Body as _;
-pub use objects::{container, container_name, exec, image, join, new_container, new_image, of_container, of_image, shared_with};
+pub use objects::{container, container_name, exec, image, join, new_container, new_image, of_container, of_image, of_name, shared_with};
 pub use sight::Sight;
 use std::sync::Arc;
 use wharf_engine::Judged;
@@ -65,10 +66,7 @@ impl Question {
     /// fails.
     pub async fn ask<C: Context, E: Endpoint<C>>(&mut self, cx: &C, input: &mut E::Input) -> Result<(), Failure> {
         self.describe::<C, E>(cx, input)?;
-        if let Some(hidden) = self.hidden().await {
-            self.extensions.hidden(&self.request, hidden);
-            return Err(E::absent(self.subject(hidden)).into());
-        }
+        self.look(E::absent).await?;
         for authorizer in self.chain.clone().iter() {
             let patches = self.put(authorizer.as_ref(), E::absent).await?;
             if !patches.is_empty() {
@@ -107,20 +105,20 @@ impl Question {
         self.judged.clone()
     }
 
-    /// The first object that the caller may not see.
-    async fn hidden(&self) -> Option<&Object> {
+    /// Hides what the caller may not see: the answer is that of `absent`.
+    async fn look(&self, absent: fn(&Object) -> Error) -> Result<(), Failure> {
         let sight = Sight::new(&self.chain, || self.request.caller.clone());
-        let there = || self.request.targets.iter().filter(|t| !t.id.is_empty());
-        if sight.is_open() || there().next().is_none() {
-            return None;
+        let targets = &self.request.targets;
+        let there: Vec<Object> = targets.iter().filter(|t| !t.id.is_empty()).cloned().collect();
+        if sight.is_open() || there.is_empty() {
+            return Ok(());
         }
-        let seen = sight.of(&there().cloned().collect::<Vec<_>>()).await;
-        there().zip(seen).find_map(|(object, seen)| (!seen).then_some(object))
-    }
-
-    /// What the request calls an object: that of an exec is the exec, whose container it does not name.
-    fn subject<'a>(&'a self, object: &'a Object) -> &'a Object {
-        self.request.targets.first().filter(|first| first.kind == ObjectKind::Exec).unwrap_or(object)
+        let seen = sight.of(&there).await;
+        let Some((hidden, _)) = there.iter().zip(seen).find(|(_, seen)| !seen) else { return Ok(()) };
+        self.extensions.hidden(&self.request, hidden);
+        // Who asks for an exec does not name its container.
+        let named = targets.first().filter(|first| first.kind == ObjectKind::Exec).unwrap_or(hidden);
+        Err(absent(named).into())
     }
 
     async fn put(&self, authorizer: &dyn Authorizer, absent: fn(&Object) -> Error) -> Result<Vec<Patch>, Failure> {
@@ -179,7 +177,7 @@ pub fn absent(object: &Object) -> Error {
     let named = &object.named;
     Error::not_found(match object.kind {
         ObjectKind::Container => format!("No such container: {named}"),
-        ObjectKind::Image => format!("No such image: {named}"),
+        ObjectKind::Image => return wharf_images::no_such_image(named),
         ObjectKind::Volume => format!("get {named}: no such volume"),
         ObjectKind::Network => format!("network {named} not found"),
         ObjectKind::Exec => format!("No such exec instance: {named}"),

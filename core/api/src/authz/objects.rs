@@ -5,6 +5,7 @@ use wharf_api_types::container::{ContainerCreate, HostConfig};
 use wharf_engine::containers::ContainerView;
 use wharf_images::Image;
 use wharf_spi::authz::{Object, ObjectKind};
+use wharf_types::Reference;
 
 /// A container as the object of a request, resolved.
 pub fn container(cx: &crate::Cx, named: &str) -> Vec<Object> {
@@ -51,9 +52,15 @@ pub fn new_container(cx: &crate::Cx, name: Option<&str>, body: &ContainerCreate)
     objects
 }
 
-/// The name that an image is to get. The image that has it loses it, so that one is its object.
-pub fn new_image(cx: &crate::Cx, repository: &str, tag: &str) -> Vec<Object> {
-    if repository.is_empty() { Vec::new() } else { image(cx, &join(repository, Some(tag).filter(|tag| !tag.is_empty()))) }
+/// The name that an image is to get.
+pub fn new_image(cx: &crate::Cx, name: &Reference) -> Object {
+    of_name(name, cx.images.named(name).as_deref())
+}
+
+/// A name that an image is to get. The image that has it loses it, so that one is its object.
+pub fn of_name(name: &Reference, holder: Option<&Image>) -> Object {
+    let object = holder.map_or_else(|| Object::named(ObjectKind::Image, ""), of_image);
+    Object { named: name.to_string(), ..object }
 }
 
 /// `name:tag`, or `name@digest`.
@@ -97,6 +104,15 @@ pub fn exec(cx: &crate::Cx, named: &str) -> Vec<Object> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_stands_for_the_image_that_loses_it() {
+        let holder = crate::testing::image(&["x:1", "y:1"]);
+        let object = of_name(&"docker.io/library/x:1".parse().unwrap(), Some(&holder));
+        assert_eq!((object.named.as_str(), object.name.as_str(), object.id), ("x:1", "x:1 y:1", holder.id.to_string()));
+        let object = of_name(&"ab".parse().unwrap(), None);
+        assert_eq!((object.named.as_str(), object.name.as_str(), object.id.as_str()), ("ab", "", ""));
+    }
 
     #[test]
     fn names() {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use wharf_api_types::{container::Config, inspect::IdResponse};
 use wharf_engine::containers::CommitRequest;
 use wharf_spi::authz::Object;
-use wharf_types::{Error, Result};
+use wharf_types::{Error, Reference, Result};
 
 /// Makes an image of a container.
 pub struct Commit;
@@ -54,8 +54,8 @@ impl Endpoint for Commit {
         })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
-        let name = input.repo.as_deref().unwrap_or_default();
-        [authz::container(cx, &input.container), authz::new_image(cx, name, &input.tag)].concat()
+        let name = input.repo.as_deref().and_then(|repo| Reference::of(repo, &input.tag).ok());
+        authz::container(cx, &input.container).into_iter().chain(name.map(|name| authz::new_image(cx, &name))).collect()
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let Input { container, repo, tag, comment, author, pause, changes, config } = input;

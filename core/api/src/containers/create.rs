@@ -14,7 +14,7 @@ use wharf_api_types::{
     inspect::CreateResponse,
 };
 use wharf_engine::containers::CreateRequest;
-use wharf_spi::authz::{Exposure, Object, Patch};
+use wharf_spi::authz::{Exposure, Object, ObjectKind, Patch};
 use wharf_types::{Error, Result};
 
 /// Creates a container.
@@ -54,6 +54,11 @@ impl Endpoint for Create {
     }
     fn exposure(input: &Input, cx: &Cx) -> Option<Exposure> {
         input.seen.exposure(cx, &input.body.host_config)
+    }
+    fn absent(object: &Object) -> Error {
+        let error = authz::absent(object);
+        // At a 404 clients pull the image.
+        if object.kind == ObjectKind::Image { error } else { Error::invalid(error.message()) }
     }
     fn patch(input: &mut Input, patches: &[Patch]) -> Result<()> {
         let ContainerCreate { config, host_config, .. } = &mut input.body;

@@ -68,7 +68,8 @@ impl Endpoint for Create {
         })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
-        input.reference.iter().flat_map(|name| authz::image(cx, name)).collect()
+        let name = input.reference.as_deref().and_then(|name| name.parse::<Reference>().ok());
+        name.map(|name| authz::new_image(cx, &name.or_latest())).into_iter().collect()
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
         let Input { reference, message, changes, platform, archive } = input;

@@ -2,15 +2,17 @@
 
 use super::platform;
 use crate::{
-    Cx, authz,
+    Cx,
+    authz::{self, Sight},
     contract::json,
     endpoint::{Endpoint, Row},
     reply::Json,
     request::Request,
 };
 use serde::Serialize;
+use std::sync::Arc;
 use wharf_api_types::image::{HistoryItem, OciPlatform};
-use wharf_images::Step;
+use wharf_images::{Image, Step};
 use wharf_spi::authz::Object;
 use wharf_types::{Result, Timestamp};
 
@@ -21,6 +23,8 @@ pub struct History;
 pub struct Input {
     name: String,
     platform: Option<OciPlatform>,
+    #[serde(skip)]
+    sight: Sight,
 }
 
 impl Endpoint for History {
@@ -28,15 +32,27 @@ impl Endpoint for History {
     type Input = Input;
     type Output = Json<Vec<HistoryItem>>;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        Ok(Input { name: rq.path("name")?, platform: platform::one(&rq)? })
+    async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
+        Ok(Input { name: rq.path("name")?, platform: platform::one(&rq)?, sight: cx.sight(&rq) })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::image(cx, &input.name)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let (_, steps) = cx.images.history(&input.name, &platform::meant(&input.platform)?)?;
+        let (_, mut steps) = cx.images.history(&input.name, &platform::meant(&input.platform)?)?;
+        let made = steps.iter().filter_map(|step| cx.images.get(step.id.as_ref()?.as_str()).ok()).collect();
+        let seen = input.sight.keep(made, |image: &Arc<Image>| authz::of_image(image)).await;
+        forget_unseen(&mut steps, &seen);
         Ok(Json(steps.into_iter().map(shape).collect()))
+    }
+}
+
+/// Makes the steps of images that the caller does not see steps of elsewhere.
+fn forget_unseen(steps: &mut [Step], seen: &[Arc<Image>]) {
+    for step in steps {
+        if step.id.as_ref().is_some_and(|id| !seen.iter().any(|image| image.id == *id)) {
+            (step.id, step.tags) = (None, Vec::new());
+        }
     }
 }
 
@@ -55,14 +71,26 @@ fn shape(step: Step) -> HistoryItem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::image;
+    use wharf_types::Digest;
+
+    fn step(id: Option<Digest>) -> Step {
+        Step { id, created: None, created_by: "ADD".into(), tags: vec!["a:1".parse().unwrap()], size: 7, comment: String::new() }
+    }
 
     #[test]
     fn steps_of_elsewhere_are_missing() {
-        let step =
-            Step { id: None, created: None, created_by: "ADD".into(), tags: vec!["a:1".parse().unwrap()], size: 7, comment: String::new() };
         assert_eq!(
-            serde_json::to_string(&shape(step)).unwrap(),
+            serde_json::to_string(&shape(step(None))).unwrap(),
             r#"{"Comment":"","Created":0,"CreatedBy":"ADD","Id":"<missing>","Size":7,"Tags":["a:1"]}"#
         );
+    }
+
+    #[test]
+    fn an_image_that_is_not_seen_is_of_elsewhere() {
+        let seen = Arc::new(image(&["a:1"]));
+        let mut steps = [step(Some(seen.id.clone())), step(Some(Digest::of(b"hidden")))];
+        forget_unseen(&mut steps, std::slice::from_ref(&seen));
+        assert_eq!(steps, [step(Some(seen.id.clone())), Step { tags: Vec::new(), ..step(None) }]);
     }
 }

@@ -3,7 +3,7 @@
 use super::select::{KEYS, Selection, created, is_intermediate};
 use crate::{
     Cx,
-    authz::{Sight, of_image},
+    authz::{Sight, of_container, of_image},
     contract::{filters, flag, text},
     endpoint::{Endpoint, Row},
     filters::Filters,
@@ -16,7 +16,7 @@ use std::{
     sync::Arc,
 };
 use wharf_api_types::{ApiVersion, image::ImageSummary};
-use wharf_engine::images::Image;
+use wharf_engine::{containers::ContainerView, images::Image};
 use wharf_types::{Digest, Error, Result, Timestamp};
 
 /// Lists images, newest first. `manifests` and `identity` are of stores with several manifests per image; in this one they add
@@ -61,41 +61,55 @@ impl Endpoint for List {
     }
 
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let api = input.api;
-        summaries(cx, input, api.since(51)).await.map(Json)
+        let Input { all, shared_size, filters, api, sight } = input;
+        let images = sight.keep(cx.images.list(), |image| of_image(image)).await;
+        let selection = Selection::resolve(filters, &cx.images, &images, Timestamp::now())?;
+        let users = match api.since(51) {
+            true => Some(users(&sight.keep(cx.containers.list(), of_container).await)),
+            false => None,
+        };
+        Ok(Json(Summaries { all, shared_size, users, api }.of(images, &selection)))
     }
 }
 
-/// All images but intermediate ones, with what `/system/df` tells of them.
-pub async fn in_use(cx: &Cx, api: ApiVersion, sight: Sight) -> Result<Vec<ImageSummary>> {
-    summaries(cx, Input { all: false, shared_size: true, filters: Filters::default(), api, sight }, true).await
+/// These images but intermediate ones, with what `/system/df` tells of them.
+pub fn in_use(images: Vec<Arc<Image>>, containers: &[ContainerView], api: ApiVersion) -> Result<Vec<ImageSummary>> {
+    let summaries = Summaries { all: false, shared_size: true, users: Some(users(containers)), api };
+    Ok(summaries.of(images, &Selection::checked(Filters::default(), Timestamp::now())?))
 }
 
-async fn summaries(cx: &Cx, input: Input, count_users: bool) -> Result<Vec<ImageSummary>> {
-    let selection = Selection::resolve(input.filters, &cx.images, Timestamp::now())?;
-    let mut images = input.sight.keep(cx.images.list(), |image| of_image(image)).await;
-    images.sort_by_key(|i| std::cmp::Reverse(created(i)));
-    let parents: HashSet<_> = images.iter().filter_map(|i| i.parent.clone()).collect();
-    let users = if count_users { users(cx) } else { HashMap::new() };
-    let shared = if input.shared_size { shared_chains(&images) } else { HashSet::new() };
-    let selected = images.iter().filter(|i| input.all || !is_intermediate(i, &parents));
-    let list = selected.filter_map(|image| {
-        let mut summary = shape(image, selection.names(image)?, input.api);
-        if count_users {
-            summary.containers = users.get(&image.id).copied().unwrap_or(0);
-        }
-        if input.shared_size {
-            summary.shared_size = shared_size(image, &shared).cast_signed();
-        }
-        Some(summary)
-    });
-    Ok(list.collect())
+/// What is told of images.
+struct Summaries {
+    all: bool,
+    shared_size: bool,
+    users: Option<HashMap<Digest, i64>>,
+    api: ApiVersion,
 }
 
-/// How many containers each image has.
-fn users(cx: &Cx) -> HashMap<Digest, i64> {
+impl Summaries {
+    fn of(&self, mut images: Vec<Arc<Image>>, selection: &Selection) -> Vec<ImageSummary> {
+        images.sort_by_key(|i| std::cmp::Reverse(created(i)));
+        let parents: HashSet<_> = images.iter().filter_map(|i| i.parent.clone()).collect();
+        let shared = if self.shared_size { shared_chains(&images) } else { HashSet::new() };
+        let selected = images.iter().filter(|i| self.all || !is_intermediate(i, &parents));
+        let list = selected.filter_map(|image| {
+            let mut summary = shape(image, selection.names(image)?, self.api);
+            if let Some(users) = &self.users {
+                summary.containers = users.get(&image.id).copied().unwrap_or(0);
+            }
+            if self.shared_size {
+                summary.shared_size = shared_size(image, &shared).cast_signed();
+            }
+            Some(summary)
+        });
+        list.collect()
+    }
+}
+
+/// How many of these containers each image has.
+fn users(containers: &[ContainerView]) -> HashMap<Digest, i64> {
     let mut users = HashMap::new();
-    for container in cx.containers.list() {
+    for container in containers {
         *users.entry(container.spec.image.clone()).or_default() += 1;
     }
     users

@@ -3,6 +3,7 @@
 use super::platform;
 use crate::{
     Cx,
+    authz::{self, Question},
     contract::{Answer, flag, json_list},
     endpoint::{Endpoint, Row},
     reply::{JSON, Response, streaming},
@@ -11,10 +12,11 @@ use crate::{
 };
 use futures_util::{StreamExt as _, future::ready};
 use serde::Serialize;
-use tokio::io::AsyncRead;
+use tokio::{io::AsyncRead, runtime::Handle};
 use tokio_stream::wrappers::ReceiverStream;
 use wharf_api_types::image::{OciPlatform, Progress, ProgressDetail};
 use wharf_engine::images::ImageProgress;
+use wharf_images::Naming;
 use wharf_types::Result;
 
 /// Loads the images of an archive.
@@ -24,6 +26,9 @@ pub struct Load;
 pub struct Input {
     quiet: bool,
     platforms: Vec<OciPlatform>,
+    /// For the names in the archive; none when there is nobody to ask.
+    #[serde(skip)]
+    question: Option<Question>,
     #[serde(skip)]
     archive: Box<dyn AsyncRead + Send + Unpin>,
 }
@@ -36,16 +41,30 @@ impl Endpoint for Load {
     type Input = Input;
     type Output = Response;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+    async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
         let platforms = platform::archived(&rq)?;
         platform::meant(&platforms)?;
-        Ok(Input { quiet: rq.query().flag_or_true("quiet"), platforms, archive: Box::new(rq.into_reader()) })
+        let question = authz::question(cx, Self::ROW.action, &rq.received(), rq.headers());
+        Ok(Input { quiet: rq.query().flag_or_true("quiet"), platforms, question, archive: Box::new(rq.into_reader()) })
     }
-    async fn execute(cx: &Cx, input: Input) -> Result<Response> {
-        let Input { quiet, platforms, archive } = input;
-        let steps = ReceiverStream::new(cx.images.load(archive, platform::meant(&platforms)?));
+    async fn execute(cx: &Cx, mut input: Input) -> Result<Response> {
+        let question = input.question.take().map(|question| question.of::<Cx, Self>(cx, &input)).transpose()?;
+        let Input { quiet, platforms, archive, .. } = input;
+        let steps = ReceiverStream::new(cx.images.load(archive, platform::meant(&platforms)?, judged(question)));
         let shown = steps.filter(move |s| ready(!(quiet && matches!(s, Ok(ImageProgress::Layer { .. })))));
         Ok(streaming(JSON, progress(shown.map(|step| step.map(message)))))
+    }
+}
+
+/// Has names judged as those of a tag are: by who has them.
+fn judged(question: Option<Question>) -> impl FnMut(&[Naming]) -> Result<()> + Send {
+    let (runtime, mut question) = (Handle::current(), question);
+    move |names| match &mut question {
+        Some(question) if !names.is_empty() => {
+            let objects = names.iter().map(|name| authz::of_name(&name.reference, name.holder.as_deref()));
+            runtime.block_on(question.ask_about(objects.collect()))
+        }
+        _ => Ok(()),
     }
 }
 

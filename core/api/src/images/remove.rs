@@ -2,7 +2,8 @@
 
 use super::platform;
 use crate::{
-    Cx, authz,
+    Cx,
+    authz::{self, Sight, of_container},
     contract::{flag, json_list},
     endpoint::{Endpoint, Row},
     reply::Json,
@@ -23,6 +24,8 @@ pub struct Input {
     force: bool,
     noprune: bool,
     platforms: Vec<OciPlatform>,
+    #[serde(skip)]
+    sight: Sight,
 }
 
 impl Endpoint for Remove {
@@ -32,17 +35,22 @@ impl Endpoint for Remove {
     type Input = Input;
     type Output = Json<Vec<ImageDelete>>;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
+    async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
         let flag = |name| rq.query().flag(name);
         let platforms = platform::all(&rq, "platforms")?;
-        Ok(Input { name: rq.path("name")?, force: flag("force"), noprune: flag("noprune"), platforms })
+        Ok(Input { name: rq.path("name")?, force: flag("force"), noprune: flag("noprune"), platforms, sight: cx.sight(&rq) })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
         authz::image(cx, &input.name)
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
-        let Input { name, force, noprune, platforms } = input;
-        let removed = cx.images.remove(&name, RemoveImage { force, noprune, platforms: platform::meant(&platforms)? }).await?;
+        let Input { name, force, noprune, platforms, sight } = input;
+        let platforms = platform::meant(&platforms)?;
+        let seen = match sight.is_open() {
+            true => None,
+            false => Some(sight.keep(cx.containers.list(), of_container).await.iter().map(|c| c.id().clone()).collect()),
+        };
+        let removed = cx.images.remove(&name, RemoveImage { force, noprune, platforms, seen }).await?;
         Ok(Json(removed.into_iter().map(line).collect()))
     }
 }

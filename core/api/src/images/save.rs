@@ -2,7 +2,8 @@
 
 use super::platform;
 use crate::{
-    Cx, authz,
+    Cx,
+    authz::{self, Sight},
     contract::{Answer, Param, json_list, list},
     endpoint::{Endpoint, Row},
     reply::{Response, TAR, streaming},
@@ -11,7 +12,8 @@ use crate::{
 };
 use serde::Serialize;
 use wharf_api_types::image::OciPlatform;
-use wharf_spi::authz::Object;
+use wharf_images::Saved;
+use wharf_spi::authz::{Object, ObjectKind};
 use wharf_types::Result;
 
 const PLATFORM: Param = json_list::<OciPlatform>("platform").since(48);
@@ -25,14 +27,42 @@ pub struct One;
 pub struct Input {
     names: Vec<String>,
     platforms: Vec<OciPlatform>,
+    /// What each of the names means: these are judged, and these are saved.
+    #[serde(skip)]
+    images: Vec<Result<Vec<Saved>>>,
 }
 
-async fn save(cx: &Cx, input: &Input) -> Result<Response> {
-    Ok(streaming(TAR, bytes(cx.images.save(&input.names, &platform::meant(&input.platforms)?).await?)))
+impl Input {
+    async fn resolve(cx: &Cx, names: Vec<String>, platforms: Vec<OciPlatform>, sight: Sight) -> Self {
+        let mut images = Vec::with_capacity(names.len());
+        for name in &names {
+            images.push(match cx.images.to_save(name) {
+                Ok(all) => Ok(seen(all, &sight).await),
+                absent => absent,
+            });
+        }
+        Self { names, platforms, images }
+    }
+
+    fn targets(&self) -> Vec<Object> {
+        let objects = |(name, images): (&String, &Result<Vec<Saved>>)| match images {
+            Ok(all) => all.iter().map(|one| Object { named: name.clone(), ..authz::of_image(&one.image) }).collect(),
+            Err(_) => vec![Object::named(ObjectKind::Image, name)],
+        };
+        self.names.iter().zip(&self.images).flat_map(objects).collect()
+    }
+
+    async fn save(self, cx: &Cx) -> Result<Response> {
+        let images: Vec<Vec<Saved>> = self.images.into_iter().collect::<Result<_>>()?;
+        let archive = cx.images.save(images.into_iter().flatten().collect(), &platform::meant(&self.platforms)?).await?;
+        Ok(streaming(TAR, bytes(archive)))
+    }
 }
 
-fn targets(names: &[String], cx: &Cx) -> Vec<Object> {
-    names.iter().flat_map(|name| authz::image(cx, name)).collect()
+/// What the caller sees of the images of a name. One that sees none is told so when the request is judged.
+async fn seen(all: Vec<Saved>, sight: &Sight) -> Vec<Saved> {
+    let seen = sight.keep(all.clone(), |one| authz::of_image(&one.image)).await;
+    if seen.is_empty() { all } else { seen }
 }
 
 impl Endpoint for Several {
@@ -41,14 +71,15 @@ impl Endpoint for Several {
     type Input = Input;
     type Output = Response;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        Ok(Input { names: rq.query().all("names"), platforms: platform::archived(&rq)? })
+    async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
+        let (names, platforms, sight) = (rq.query().all("names"), platform::archived(&rq)?, cx.sight(&rq));
+        Ok(Input::resolve(cx, names, platforms, sight).await)
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
-        targets(&input.names, cx)
+    fn targets(input: &Input, _: &Cx) -> Vec<Object> {
+        input.targets()
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
-        save(cx, &input).await
+        input.save(cx).await
     }
 }
 
@@ -57,13 +88,43 @@ impl Endpoint for One {
     type Input = Input;
     type Output = Response;
 
-    async fn decode(_: &Cx, rq: Request) -> Result<Input> {
-        Ok(Input { names: vec![rq.path("name")?], platforms: platform::archived(&rq)? })
+    async fn decode(cx: &Cx, rq: Request) -> Result<Input> {
+        let (names, platforms, sight) = (vec![rq.path("name")?], platform::archived(&rq)?, cx.sight(&rq));
+        Ok(Input::resolve(cx, names, platforms, sight).await)
     }
-    fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
-        targets(&input.names, cx)
+    fn targets(input: &Input, _: &Cx) -> Vec<Object> {
+        input.targets()
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Response> {
-        save(cx, &input).await
+        input.save(cx).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Hides, image};
+    use std::sync::Arc;
+
+    fn saved(tag: &str) -> Saved {
+        let image = image(&[tag]);
+        Saved { tags: image.tags.clone(), image: Arc::new(image) }
+    }
+
+    #[test]
+    fn every_image_of_a_name_is_judged() {
+        let images = vec![Ok(vec![saved("repo:latest"), saved("repo:other")]), Err(wharf_types::Error::not_found("x"))];
+        let input = Input { names: vec!["repo".to_owned(), "x".to_owned()], platforms: Vec::new(), images };
+        let targets: Vec<_> = input.targets().into_iter().map(|t| (t.named, t.name, t.id.is_empty())).collect();
+        let expected = [("repo", "repo:latest", false), ("repo", "repo:other", false), ("x", "", true)];
+        assert_eq!(targets, expected.map(|(named, name, absent)| (named.to_owned(), name.to_owned(), absent)));
+    }
+
+    #[tokio::test]
+    async fn of_the_images_of_a_name_those_are_saved_that_the_caller_sees() {
+        let sight = Hides("secret").sight();
+        let names = |all: Vec<Saved>| all.iter().map(|one| one.tags[0].to_string()).collect::<Vec<_>>();
+        assert_eq!(names(seen(vec![saved("repo:latest"), saved("repo:secret")], &sight).await), ["repo:latest"]);
+        assert_eq!(names(seen(vec![saved("repo:secret")], &sight).await), ["repo:secret"], "the gate hides it");
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::filters::Filters;
 use regex::Regex;
+use std::sync::Arc;
 use wharf_engine::Images;
 use wharf_engine::images::Image;
+use wharf_images::no_such_image;
 use wharf_types::{Digest, Reference, Result, Timestamp};
 
 /// The keys of `filters`.
@@ -19,19 +21,23 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Checks values and looks images up.
+    /// Checks values and looks images up among those that are `seen`.
     ///
     /// # Errors
     /// 400 for a bad value; 404 for an unknown image in `before` or `since`.
-    pub fn resolve(filters: Filters, images: &Images, now: Timestamp) -> Result<Self> {
-        let created = |key: &str| filters.get(key).first().map(|n| images.get(n).map(|i| created(&i))).transpose();
+    pub fn resolve(filters: Filters, images: &Images, seen: &[Arc<Image>], now: Timestamp) -> Result<Self> {
+        let created = |key: &str| filters.get(key).first().map(|n| known(images.get(n)?, n, seen).map(|i| created(&i))).transpose();
         let (before, since) = (created("before")?, created("since")?);
         let checked = Self::checked(filters, now)?;
         let before = [before, checked.before].into_iter().flatten().min();
         Ok(Self { before, since, ..checked })
     }
 
-    fn checked(filters: Filters, now: Timestamp) -> Result<Self> {
+    /// Checks values of filters that name no image.
+    ///
+    /// # Errors
+    /// 400 for a bad value.
+    pub fn checked(filters: Filters, now: Timestamp) -> Result<Self> {
         Ok(Self {
             dangling: filters.flag("dangling")?,
             references: filters.get("reference").iter().filter_map(|p| glob(p)).collect(),
@@ -65,6 +71,11 @@ impl Selection {
         let (full, name) = (reference.to_string(), reference.familiar_name());
         !self.filters.has("reference") || self.references.iter().any(|p| p.is_match(&full) || p.is_match(&name))
     }
+}
+
+/// The image that `name` was found to mean, unless it is not seen.
+fn known(found: Arc<Image>, name: &str, seen: &[Arc<Image>]) -> Result<Arc<Image>> {
+    if seen.iter().any(|image| image.id == found.id) { Ok(found) } else { Err(no_such_image(name)) }
 }
 
 /// When an image was made; at the beginning of time when that is unknown.
@@ -114,6 +125,13 @@ mod tests {
         for none in ["*/busybox", "busy", "ghcr.io/*", "[", "busybo?:3"] {
             assert_eq!(names(&serde_json::json!({ "reference": [none] }).to_string(), &tags), None, "{none}");
         }
+    }
+
+    #[test]
+    fn what_is_not_seen_is_not_there() {
+        let image = Arc::new(image(&["a:1"]));
+        assert!(known(image.clone(), "a:1", std::slice::from_ref(&image)).is_ok());
+        assert_eq!(known(image, "a", &[]).unwrap_err().message(), "No such image: a:latest");
     }
 
     #[test]

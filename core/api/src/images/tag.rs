@@ -9,7 +9,7 @@ use crate::{
 };
 use serde::Serialize;
 use wharf_spi::authz::Object;
-use wharf_types::Result;
+use wharf_types::{Reference, Result};
 
 /// Gives an image a name. A name that another image has moves, with or without the `force` of old clients.
 pub struct Tag;
@@ -31,7 +31,8 @@ impl Endpoint for Tag {
         Ok(Input { name: rq.path("name")?, repo: text("repo"), tag: text("tag") })
     }
     fn targets(input: &Input, cx: &Cx) -> Vec<Object> {
-        [authz::image(cx, &input.name), authz::new_image(cx, &input.repo, &input.tag)].concat()
+        let name = Reference::of(&input.repo, &input.tag).ok();
+        authz::image(cx, &input.name).into_iter().chain(name.map(|name| authz::new_image(cx, &name))).collect()
     }
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         cx.images.tag(&input.name, &input.repo, &input.tag).await.map(|()| Empty)

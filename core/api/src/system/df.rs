@@ -2,7 +2,7 @@
 
 use crate::{
     Cx,
-    authz::{Sight, of_container},
+    authz::{Sight, of_container, of_image},
     containers::{list as containers, select::Selection as Everything},
     contract::{flag, words},
     endpoint::{Endpoint, Row},
@@ -12,12 +12,16 @@ use crate::{
     request::Request,
 };
 use serde::Serialize;
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 use wharf_api_types::{
     ApiVersion,
     image::ImageSummary,
     summary::ContainerSummary,
     system::{DiskUsage, Usage},
+};
+use wharf_engine::{
+    containers::ContainerView,
+    images::{Image, layer_sizes},
 };
 use wharf_types::{Digest, Error, Result};
 
@@ -57,23 +61,26 @@ impl Endpoint for Df {
     async fn execute(cx: &Cx, input: Input) -> Result<Self::Output> {
         let Input { kinds, verbose, api, sight } = input;
         let wanted = |kind: &str| kinds.iter().any(|k| k == kind);
-        let images = match wanted("image") {
-            true => Some(images::in_use(cx, api, sight.clone()).await?),
-            false => None,
+        let seen = sight.keep(cx.containers.list(), of_container).await;
+        let (images, layers) = match wanted("image") {
+            true => {
+                let images = sight.keep(cx.images.list(), |image| of_image(image)).await;
+                let layers = Layers::of(&images, &seen);
+                (Some(images::in_use(images, &seen, api)?), layers)
+            }
+            false => (None, Layers::default()),
         };
         let containers = match wanted("container") {
             true => {
-                let seen = sight.keep(cx.containers.list(), of_container).await;
                 let all = Everything::resolve(Filters::default(), true, &seen, &cx.containers, &cx.images)?.apply(seen, None);
                 Some(containers::summaries(cx, all, true, api).await?)
             }
             false => None,
         };
-        let layers = cx.images.layer_sizes().values().sum();
         let none = |kind: &str| wanted(kind).then(Vec::new);
         if api.before(52) {
             return Ok(Json(DiskUsage {
-                layers_size: Some(if images.is_some() { layers } else { 0 }),
+                layers_size: Some(layers.size),
                 images: Some(images),
                 containers: Some(containers),
                 volumes: Some(none("volume")),
@@ -83,7 +90,7 @@ impl Endpoint for Df {
             }));
         }
         Ok(Json(DiskUsage {
-            image_usage: images.map(|all| image_usage(cx, all, layers, verbose)),
+            image_usage: images.map(|all| image_usage(all, &layers, verbose)),
             container_usage: containers.map(|all| container_usage(all, verbose)),
             volume_usage: none("volume").map(|_| Usage::default()),
             build_cache_usage: none("build-cache").map(|_| Usage::default()),
@@ -92,15 +99,28 @@ impl Endpoint for Df {
     }
 }
 
-fn image_usage(cx: &Cx, all: Vec<ImageSummary>, layers: u64, verbose: bool) -> Usage<ImageSummary> {
-    let users: HashSet<Digest> = cx.containers.list().into_iter().map(|c| c.spec.image.clone()).collect();
-    let used: HashSet<Digest> = cx.images.list().iter().filter(|i| users.contains(&i.id)).flat_map(|i| i.chain_ids()).collect();
-    let held: u64 = cx.images.layer_sizes().iter().filter(|(chain, _)| used.contains(chain)).map(|(_, size)| size).sum();
+/// The layers of images, each counted once, in bytes.
+#[derive(Default)]
+struct Layers {
+    size: u64,
+    /// Those of images that containers have.
+    held: u64,
+}
+
+impl Layers {
+    fn of(images: &[Arc<Image>], containers: &[ContainerView]) -> Self {
+        let users: HashSet<&Digest> = containers.iter().map(|c| &c.spec.image).collect();
+        let used = images.iter().filter(|image| users.contains(&image.id));
+        Self { size: layer_sizes(images).values().sum(), held: layer_sizes(used).values().sum() }
+    }
+}
+
+fn image_usage(all: Vec<ImageSummary>, layers: &Layers, verbose: bool) -> Usage<ImageSummary> {
     Usage {
         active_count: all.iter().filter(|i| i.containers > 0).count(),
         total_count: all.len(),
-        reclaimable: layers.saturating_sub(held),
-        total_size: layers,
+        reclaimable: layers.size - layers.held,
+        total_size: layers.size,
         items: if verbose { all } else { Vec::new() },
     }
 }
@@ -116,5 +136,24 @@ fn container_usage(all: Vec<ContainerSummary>, verbose: bool) -> Usage<Container
         reclaimable: total_size - held,
         total_size,
         items: if verbose { all } else { Vec::new() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{image, view};
+
+    #[test]
+    fn only_what_is_seen_is_counted() {
+        let images = [Arc::new(image(&["busybox:1"]))];
+        let told = |images: &[Arc<Image>], containers: &[ContainerView]| {
+            let summaries = images::in_use(images.to_vec(), containers, ApiVersion::new(1, 52)).unwrap();
+            let usage = image_usage(summaries, &Layers::of(images, containers), true);
+            (usage.total_size, usage.reclaimable, usage.active_count, usage.items.iter().map(|i| i.containers).collect::<Vec<_>>())
+        };
+        assert_eq!(told(&images, &[view()]), (100, 0, 1, vec![1]));
+        assert_eq!(told(&images, &[]), (100, 100, 0, vec![0]));
+        assert_eq!(told(&[], &[view()]), (0, 0, 0, vec![]));
     }
 }

@@ -41,7 +41,7 @@ impl Containers {
         if view.state.removing {
             return Err(Error::conflict(format!("You cannot commit container {} which is being removed", view.id())));
         }
-        let reference = rq.repo.as_deref().map(|repo| reference(repo, &rq.tag)).transpose()?;
+        let reference = rq.repo.as_deref().map(|repo| Reference::of(repo, &rq.tag)).transpose()?;
         let config = run_config(&view.spec.config, rq.config, &rq.changes)?;
         let options = CommitOptions {
             parent: view.spec.image.clone(),
@@ -110,11 +110,6 @@ impl Containers {
     }
 }
 
-fn reference(repo: &str, tag: &str) -> Result<Reference> {
-    let reference: Reference = repo.parse()?;
-    if tag.is_empty() { Ok(reference.or_latest()) } else { reference.with_tag(tag) }
-}
-
 /// The configuration of the new image: what the request says, with the changes, over what the container has.
 fn run_config(container: &Config, request: Option<Config>, instructions: &[String]) -> Result<RunConfig> {
     let mut run: RunConfig = serde_json::from_value(serde_json::to_value(request.as_ref().unwrap_or(container))?)?;
@@ -149,12 +144,5 @@ mod tests {
         assert_eq!((changed.env, changed.working_dir.as_str()), (vec!["A=1".to_owned(), "PATH=/bin".to_owned()], "/d"));
         assert_eq!((changed.entrypoint, changed.user.as_str()), (Some(vec!["x".to_owned()]), "nobody"));
         assert!(run_config(&container, None, &["RUN x".into()]).is_err());
-    }
-
-    #[test]
-    fn names() {
-        assert_eq!(reference("a", "").unwrap().to_string(), "a:latest");
-        assert_eq!(reference("a", "1").unwrap().to_string(), "a:1");
-        assert!(reference("BAD", "1").is_err());
     }
 }

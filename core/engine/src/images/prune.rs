@@ -3,7 +3,10 @@
 use super::{Images, RemoveImage, Removed};
 use std::{
     collections::{HashMap, HashSet},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use wharf_images::{Image, Usage};
 use wharf_types::{Digest, Error, ErrorKind, Result};
@@ -36,14 +39,14 @@ impl Images {
             return Err(Error::conflict("a prune operation is already running"));
         }
         let _running = Running(&self.pruning);
-        let before = self.layer_sizes();
         let images = self.list();
+        let before = layer_sizes(&images);
         let parents: HashSet<&Digest> = images.iter().filter_map(|i| i.parent.as_ref()).collect();
         let mut pruned = PrunedImages::default();
         for image in &images {
             let named = !image.tags.is_empty() || !image.digests.is_empty();
             let spared = if named { dangling_only && !image.tags.is_empty() } else { parents.contains(&image.id) };
-            if spared || !select(image) || self.usage(&image.id) != Usage::None {
+            if spared || !select(image) || self.usage(&image.id, None) != Usage::None {
                 continue;
             }
             let mut names: Vec<String> = image.tags.iter().chain(&image.digests).map(ToString::to_string).collect();
@@ -58,15 +61,15 @@ impl Images {
                 }
             }
         }
-        let after = self.layer_sizes();
+        let after = layer_sizes(&self.list());
         pruned.reclaimed = before.iter().filter(|(chain, _)| !after.contains_key(chain)).map(|(_, size)| size).sum();
         let attributes = [("reclaimed".to_owned(), pruned.reclaimed.to_string())].into();
         self.events.publish("image", "prune", "", attributes);
         Ok(pruned)
     }
+}
 
-    /// The length of the files of every layer, by chain id.
-    pub fn layer_sizes(&self) -> HashMap<Digest, u64> {
-        self.list().iter().flat_map(|i| i.chain_ids().into_iter().zip(i.layers.iter().map(|l| l.size)).collect::<Vec<_>>()).collect()
-    }
+/// The length of the files of every layer of these images, by chain id.
+pub fn layer_sizes<'a>(images: impl IntoIterator<Item = &'a Arc<Image>>) -> HashMap<Digest, u64> {
+    images.into_iter().flat_map(|i| i.chain_ids().into_iter().zip(i.layers.iter().map(|l| l.size))).collect()
 }

@@ -3,7 +3,7 @@
 //! 1. [`spool`]: every file of the archive becomes a staged blob, hashed while it is written.
 //! 2. [`plan`]: `manifest.json` or `index.json` says which of them are images.
 //! 3. [`unpack`]: layers are unpacked and their diff ids checked, several at a time.
-//! 4. commit: blobs are published, then image documents written, then references.
+//! 4. commit: blobs are published; whoever decides is asked for the names; then image documents are written, then references.
 //!
 //! A failure or crash before 4 leaves nothing visible.
 
@@ -16,13 +16,17 @@ use crate::{
     image::Image,
     manifest::Manifest,
     platform::Platform,
-    store::{ImageStore, Inner},
+    store::{ImageStore, Inner, Pins},
 };
 use bytes::Bytes;
 use lease::Lease;
 use plan::Plan;
 use spool::Spool;
-use std::{collections::HashSet, io::Read, sync::Arc};
+use std::{
+    collections::HashSet,
+    io::Read,
+    sync::{Arc, MutexGuard},
+};
 use unpack::{Layer, unpack_layers};
 use wharf_types::{Digest, Error, Reference, Result};
 
@@ -65,6 +69,19 @@ pub enum LoadProgress {
     },
 }
 
+/// A name that a load is about to give.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    /// The name.
+    pub reference: Reference,
+    /// The image that has it, and will lose it.
+    pub holder: Option<Arc<Image>>,
+}
+
+/// Asked for all names of an archive before any of its images becomes known; an error ends the load. Asked anew when somebody else
+/// gave one of them to another image meanwhile.
+pub type MayName<'a> = &'a mut dyn FnMut(&[Naming]) -> Result<()>;
+
 /// An image that a load brought, once for each of its tags in the archive.
 #[derive(Clone, Debug)]
 pub struct Loaded {
@@ -80,7 +97,7 @@ impl ImageStore {
     /// # Errors
     /// As [`ImageStore::load_for`].
     pub fn load(&self, input: impl Read + Send, layers: &dyn LayerApplier, on: &mut dyn FnMut(LoadProgress)) -> Result<Vec<Loaded>> {
-        self.load_for(&[], input, layers, on)
+        self.load_for(&[], input, layers, &mut |_| Ok(()), on)
     }
 
     /// Loads those images of an archive that are for one of `platforms`; where an index offers several, the first of them. No
@@ -90,12 +107,13 @@ impl ImageStore {
     ///
     /// # Errors
     /// `InvalidParameter` for an archive that is damaged, hostile or none, `NotFound` for one without an image for the platforms;
-    /// `System` when the disk fails.
+    /// those of `may_name`; `System` when the disk fails.
     pub fn load_for(
         &self,
         platforms: &[Platform],
         input: impl Read + Send,
         layers: &dyn LayerApplier,
+        may_name: MayName<'_>,
         on: &mut dyn FnMut(LoadProgress),
     ) -> Result<Vec<Loaded>> {
         let lease = Lease::new(Arc::clone(&self.0));
@@ -105,7 +123,7 @@ impl ImageStore {
         for plan in plans {
             images.push(self.0.prepare(&spool, &lease, plan, layers, on)?);
         }
-        self.0.commit(spool, &lease, images, on)
+        self.0.commit(spool, &lease, images, may_name, on)
     }
 }
 
@@ -159,10 +177,17 @@ impl Inner {
         Ok(Prepared { image, tags: plan.tags })
     }
 
-    fn commit(&self, spool: Spool, _lease: &Lease, images: Vec<Prepared>, on: &mut dyn FnMut(LoadProgress)) -> Result<Vec<Loaded>> {
+    fn commit(
+        &self,
+        spool: Spool,
+        _lease: &Lease,
+        images: Vec<Prepared>,
+        may_name: MayName<'_>,
+        on: &mut dyn FnMut(LoadProgress),
+    ) -> Result<Vec<Loaded>> {
         let needed: HashSet<Digest> = images.iter().flat_map(|p| p.image.blobs().cloned()).collect();
         self.blobs.publish(spool.into_staged().filter(|s| needed.contains(&s.digest)))?;
-        let _change = self.change();
+        let _change = self.ask(&images, may_name)?;
         let mut known = Vec::new();
         for Prepared { image, tags } in images {
             known.push((self.add(image)?.id.clone(), tags));
@@ -183,6 +208,29 @@ impl Inner {
             loaded.extend(tags.into_iter().map(|tag| Loaded { image: Arc::clone(&image), tag: Some(tag) }));
         }
         Ok(loaded)
+    }
+
+    /// Asks for the names of all images. No other change comes between the answer and what is done with it.
+    fn ask(&self, images: &[Prepared], may_name: MayName<'_>) -> Result<MutexGuard<'_, Pins>> {
+        let names = || {
+            let index = self.index();
+            let tags = images.iter().flat_map(|p| &p.tags);
+            tags.map(|tag| Naming { reference: tag.clone(), holder: index.lookup(tag) }).collect::<Vec<_>>()
+        };
+        loop {
+            let asked = names();
+            may_name(&asked)?;
+            let change = self.change();
+            if names().iter().map(Naming::holder_id).eq(asked.iter().map(Naming::holder_id)) {
+                return Ok(change);
+            }
+        }
+    }
+}
+
+impl Naming {
+    fn holder_id(&self) -> Option<&Digest> {
+        self.holder.as_ref().map(|image| &image.id)
     }
 }
 

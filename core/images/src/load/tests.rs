@@ -275,7 +275,7 @@ fn a_platform_can_be_asked_for() {
     for archive in [archive.clone().index(&[nested]), archive.index(&entries)] {
         let load = |wanted: &[&str]| {
             let f = Fixture::new();
-            let loaded = f.store.load_for(&platforms(wanted), &archive.tar()[..], &f.layers, &mut |_| {});
+            let loaded = f.store.load_for(&platforms(wanted), &archive.tar()[..], &f.layers, &mut |_| Ok(()), &mut |_| {});
             loaded.map(|all| all.iter().map(|l| l.image.platform().to_string()).collect::<Vec<_>>()).map_err(|e| e.kind())
         };
         assert_eq!(load(&["linux/riscv64"]).unwrap(), ["linux/riscv64"]);
@@ -422,6 +422,35 @@ fn a_known_layer_does_not_vouch_for_another_blob() {
     let mut archive = Archive::default();
     let entry = archive.oci(&test, Compression::Gzip);
     assert_eq!(load(&f, &archive.index(&[entry])).unwrap().len(), 1);
+}
+
+#[test]
+fn names_are_asked_for_before_anything_is_known() {
+    let f = Fixture::new();
+    let victim = f.add("victim", &["old"], &["victim:latest"]);
+    let blobs = f.blobs();
+    let archive = Archive::default().docker(&[image("x", &["one"], &["victim:latest", "new:1"])]).tar();
+    let load = |may: MayName<'_>| f.store.load_for(&[], &archive[..], &f.layers, may, &mut |_| {});
+
+    let mut asked = Vec::new();
+    let refused = load(&mut |names| {
+        asked.extend(names.iter().map(|n| (n.reference.to_string(), n.holder_id().cloned())));
+        Err(Error::forbidden("no"))
+    });
+    assert_eq!(refused.unwrap_err().kind(), ErrorKind::Forbidden);
+    assert_eq!(asked, [("victim:latest".to_owned(), Some(victim.id.clone())), ("new:1".to_owned(), None)]);
+    assert_eq!((f.store.count(), f.blobs()), (1, blobs));
+    assert_eq!(f.store.resolve("victim").unwrap().id, victim.id);
+
+    // A name that changes hands after the answer is asked for again.
+    let other = f.add("other", &["old"], &[]);
+    let mut holders = Vec::new();
+    let loaded = load(&mut |names| {
+        holders.push(names[0].holder_id().cloned());
+        f.store.tag(&other.id, &names[0].reference).map(|_| ())
+    });
+    assert_eq!(holders, [Some(victim.id.clone()), Some(other.id.clone())]);
+    assert_eq!(f.store.resolve("victim").unwrap().id, loaded.unwrap()[0].image.id);
 }
 
 #[test]

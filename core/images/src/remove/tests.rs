@@ -42,7 +42,7 @@ fn conflicts_in_docker_words() {
     let f = Fixture::new();
     let a = f.add("a", &["1"], &["a:1"]);
     let short = a.id.short();
-    let (running, stopped) = (Usage::Running(container()), Usage::Stopped(container()));
+    let (running, stopped) = (Usage::Running(Some(container())), Usage::Stopped(Some(container())));
     for usage in [&running, &stopped] {
         assert_eq!(
             conflict(&f, "a:1", false, usage),
@@ -61,6 +61,14 @@ fn conflicts_in_docker_words() {
         conflict(&f, short, false, &stopped),
         format!("conflict: unable to delete {short} (must be forced) - image is being used by stopped container 0123456789ab")
     );
+    for (text, usage, words) in [
+        ("a:1", Usage::Stopped(None), "(must force) - a container is using its referenced image"),
+        (short, Usage::Running(None), "image is being used by a running container"),
+        (short, Usage::Stopped(None), "image is being used by a stopped container"),
+    ] {
+        let told = conflict(&f, text, false, &usage);
+        assert!(told.contains(words), "{told}");
+    }
     f.store.tag(&a.id, &"b:1".parse().unwrap()).unwrap();
     assert_eq!(
         conflict(&f, short, false, &Usage::None),
@@ -74,7 +82,7 @@ fn conflicts_in_docker_words() {
 fn forcing_the_last_name_of_a_running_image_only_untags() {
     let f = Fixture::new();
     let a = f.add("a", &["1"], &["a:1"]);
-    let done = f.store.delete("a:1", true, false, &|_| Usage::Running(container())).unwrap();
+    let done = f.store.delete("a:1", true, false, &|_| Usage::Running(None)).unwrap();
     assert_eq!(done.events, [DeleteEvent::Untagged("a:1".into())]);
     assert!(f.store.get(&a.id).unwrap().tags.is_empty());
 }
@@ -83,7 +91,7 @@ fn forcing_the_last_name_of_a_running_image_only_untags() {
 fn a_name_among_others_goes_although_the_image_is_used() {
     let f = Fixture::new();
     f.add("a", &["1"], &["a:1", "a:2"]);
-    let done = f.store.delete("a:1", false, false, &|_| Usage::Running(container())).unwrap();
+    let done = f.store.delete("a:1", false, false, &|_| Usage::Running(None)).unwrap();
     assert_eq!(done.events, [DeleteEvent::Untagged("a:1".into())]);
 }
 
@@ -110,7 +118,7 @@ fn parents() {
         conflict(&f, b.id.short(), true, &Usage::None),
         format!("conflict: unable to delete {} (cannot be forced) - image has dependent child images", b.id.short())
     );
-    let done = f.store.delete("c:1", false, false, &|id| if *id == a.id { Usage::Stopped(container()) } else { Usage::None }).unwrap();
+    let done = f.store.delete("c:1", false, false, &|id| if *id == a.id { Usage::Stopped(None) } else { Usage::None }).unwrap();
     let expected = [DeleteEvent::Untagged("c:1".into()), DeleteEvent::Deleted(c.id.clone()), DeleteEvent::Deleted(b.id.clone())];
     assert_eq!(done.events, expected);
     assert_eq!(done.chains, c.chain_ids()[1..]);

@@ -49,8 +49,20 @@ fn resolving() {
         assert_eq!((e.kind(), e.message()), (wharf_types::ErrorKind::NotFound, message));
     }
     let unknown = Digest::of(b"?");
-    assert_eq!(f.store.resolve(unknown.as_str()).unwrap_err().message(), format!("No such image: {unknown}"));
+    for text in [unknown.as_str(), unknown.hex()] {
+        assert_eq!(f.store.resolve(text).unwrap_err().message(), format!("No such image: {text}"));
+    }
     assert_eq!(f.store.resolve("NOPE").unwrap_err().kind(), wharf_types::ErrorKind::InvalidParameter);
+}
+
+#[test]
+fn a_name_is_no_id() {
+    let f = Fixture::new();
+    let a = f.add("a", &["1"], &["busybox:latest"]);
+    let named = |text: &str| f.store.named(&text.parse().unwrap()).map(|i| i.id.clone());
+    assert_eq!(named("busybox"), Some(a.id.clone()));
+    assert_eq!(named("busybox:1"), None);
+    assert!(f.store.resolve(a.id.short()).is_ok() && named(a.id.short()).is_none());
 }
 
 #[test]
