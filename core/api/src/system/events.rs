@@ -42,8 +42,11 @@ pub struct Input {
 #[derive(Clone)]
 struct Eyes {
     sight: Sight,
-    container: Arc<dyn Fn(&str) -> Option<Object> + Send + Sync>,
+    container: Arc<Find>,
 }
+
+/// Looks a container up.
+type Find = dyn Fn(&str) -> Option<Object> + Send + Sync;
 
 /// How one subscriber reads events.
 #[derive(Clone, Copy)]
