@@ -221,8 +221,8 @@ fn repository(reference: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Hides;
     use std::collections::BTreeMap;
-    use wharf_spi::authz::{Authorizer, AuthzRequest, Caller, Decision, Interests, Verdict};
 
     fn event(kind: &'static str, action: &str, id: &str, attributes: &[(&str, &str)]) -> Event {
         Event {
@@ -289,31 +289,11 @@ mod tests {
         assert_eq!(lines.len(), 1);
     }
 
-    /// Shows everything but the container `secret`.
-    struct Screen;
-
-    #[async_trait::async_trait]
-    impl Authorizer for Screen {
-        fn name(&self) -> &str {
-            "screen"
-        }
-        fn interests(&self) -> Interests {
-            Interests { input: false, filter: true }
-        }
-        async fn judge(&self, _: &AuthzRequest) -> Result<Decision> {
-            Ok(Verdict::Allow.into())
-        }
-        async fn filter(&self, _: &Caller, objects: &[Object]) -> Result<Vec<bool>> {
-            Ok(objects.iter().map(|o| o.name != "secret").collect())
-        }
-    }
-
     #[tokio::test]
     async fn what_joins_a_network_is_seen_as_itself() {
-        let chain: [Arc<dyn Authorizer>; 1] = [Arc::new(Screen)];
         let named = |name: &str| Object { name: name.to_owned(), ..Object::named(ObjectKind::Container, "") };
         let container = Arc::new(move |id: &str| (id == "2").then(|| named("secret")));
-        let eyes = Eyes { sight: Sight::new(&chain, Caller::default), container };
+        let eyes = Eyes { sight: Hides("secret").sight(), container };
         let connect = |id| Arc::new(event("network", "connect", "n", &[("container", id), ("name", "bridge")]));
         let secret = Arc::new(event("container", "die", "2", &[("name", "secret")]));
         let daemon = Arc::new(event("daemon", "reload", "d", &[]));
