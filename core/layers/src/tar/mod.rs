@@ -131,7 +131,9 @@ impl<R: Read> TarReader<R> {
         }
         let id = |from_pax: Option<u64>, from_header: io::Result<u64>| -> io::Result<u32> {
             let id = from_pax.map_or(from_header, Ok)?;
-            u32::try_from(id).map_err(|_| invalid(format!("owner {id} is out of range")))
+            // The last one is nobody's: `chown` takes it for no change.
+            let owner = u32::try_from(id).ok().filter(|id| *id != u32::MAX);
+            owner.ok_or_else(|| invalid(format!("owner {id} is out of range")))
         };
         let old = header.as_old();
         Ok(Entry {

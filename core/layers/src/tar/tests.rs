@@ -96,6 +96,20 @@ fn names_in_every_form() {
 }
 
 #[test]
+fn owners_are_ids() {
+    let owned = |field: &str, id: &str| {
+        let tar = Maker::default().pax(&[(field, id.as_bytes())]).raw(b'0', "file", "", 0o644, b"").finish();
+        entries(&tar).map(|all| all.len()).map_err(|e| e.to_string())
+    };
+    for field in ["uid", "gid"] {
+        assert_eq!(owned(field, "4294967294"), Ok(1));
+        for id in ["4294967295", "4294967296"] {
+            assert_eq!(owned(field, id), Err(format!("file: owner {id} is out of range")));
+        }
+    }
+}
+
+#[test]
 fn what_the_tar_crate_writes() {
     let mut builder = ::tar::Builder::new(Vec::new());
     let mut header = ::tar::Header::new_ustar();
