@@ -1,13 +1,17 @@
 //! Which containers a list shows.
 
 use super::networks;
-use crate::filters::{Filters, invalid_value};
+use crate::{
+    authz,
+    filters::{Filters, invalid_value},
+};
 use regex::Regex;
 use std::collections::BTreeSet;
 use wharf_engine::{
     Containers, Images,
     containers::{ContainerView, Status},
 };
+use wharf_spi::authz::{Object, ObjectKind};
 use wharf_types::{ContainerId, Digest, Error, Result};
 
 /// The keys of `filters`.
@@ -56,7 +60,8 @@ impl Selection {
     pub fn resolve(filters: Filters, all: bool, seen: &[ContainerView], containers: &Containers, images: &Images) -> Result<Self> {
         let find = |name: &String| {
             let found = containers.get(name)?.id().clone();
-            if seen.iter().any(|c| *c.id() == found) { Ok(found) } else { Err(Error::not_found(format!("No such container: {name}"))) }
+            let is_seen = seen.iter().any(|c| *c.id() == found);
+            if is_seen { Ok(found) } else { Err(authz::absent(&Object::named(ObjectKind::Container, name))) }
         };
         let container = |key: &str| filters.get(key).first().map(find).transpose();
         let ancestor = |name: &String| images.get(name).ok().map(|i| i.id.clone());

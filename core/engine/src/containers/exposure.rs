@@ -143,8 +143,11 @@ fn reasons(host: &HostConfig, exposure: &Exposure, around: &Around<'_>) -> Vec<S
     for capability in &exposure.capabilities {
         when(ROOT_CAPABILITIES.contains(&capability.as_str()), &format!("capability={capability}"));
     }
-    for bind in &exposure.binds {
-        when(is_system(Path::new(&bind.source), &around.own), &format!("bind={}", bind.source));
+    if !exposure.binds.is_empty() {
+        let system = system(&around.own);
+        for bind in &exposure.binds {
+            when(is_system(Path::new(&bind.source), &system), &format!("bind={}", bind.source));
+        }
     }
     reasons
 }
@@ -166,11 +169,15 @@ fn is_hosts(host: &HostConfig, mode: Mode, around: &Around<'_>) -> bool {
     true
 }
 
-fn is_system(source: &Path, own: &[PathBuf]) -> bool {
+/// The system's directories and the engine's own. Where one is a link, there is what it leads to, and whoever can lead it elsewhere.
+fn system(own: &[PathBuf]) -> Vec<PathBuf> {
+    let named = SYSTEM.iter().map(PathBuf::from).chain(own.iter().cloned());
+    named.flat_map(|dir| [real(&dir), dir]).collect()
+}
+
+fn is_system(source: &Path, system: &[PathBuf]) -> bool {
     let socket = SOCKETS.iter().any(|name| source.ends_with(name) || source.join(name).exists());
-    let meets = |dir: &Path| source.starts_with(dir) || dir.starts_with(source);
-    // Where one is a link, there is what it leads to, and whoever can lead it elsewhere.
-    socket || SYSTEM.iter().map(Path::new).chain(own.iter().map(PathBuf::as_path)).any(|dir| meets(dir) || meets(&real(dir)))
+    socket || system.iter().any(|dir| source.starts_with(dir) || dir.starts_with(source))
 }
 
 /// Where the binds of a host configuration lead now.
