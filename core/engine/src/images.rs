@@ -22,7 +22,7 @@ use std::{
 use tokio::{io::AsyncRead, sync::mpsc};
 use tokio_util::io::SyncIoBridge;
 pub use wharf_images::Image;
-use wharf_images::{DeleteEvent, ImageStore, ImportOptions, LoadProgress, MayName, Naming, Platform, Usage, no_such_image};
+use wharf_images::{DeleteEvent, ImageStore, ImportOptions, LoadProgress, MayName, Naming, NewName, Platform, Usage, no_such_image};
 use wharf_layers::Layers;
 use wharf_spi::authz::ObjectKind;
 use wharf_types::{ContainerId, Digest, Error, ErrorKind, Reference, Result, Timestamp};
@@ -205,11 +205,12 @@ impl Images {
     /// Makes an image of a root file system's tar.
     ///
     /// # Errors
-    /// 400 for a bad archive, reference or change.
+    /// 400 for a bad archive, reference or change, 409 when another image has the name than the one that was judged.
     pub async fn import(&self, body: impl AsyncRead + Send + Unpin + 'static, rq: ImportRequest) -> Result<Arc<Image>> {
         let reference = rq.reference.as_deref().map(str::parse::<Reference>).transpose()?.map(Reference::or_latest);
         let platform = rq.platform.as_deref().filter(|p| !p.is_empty()).map(str::parse::<Platform>).transpose()?.unwrap_or_default();
-        let options = ImportOptions { reference, message: rq.message, changes: rq.changes, platform, created: Timestamp::now() };
+        let name = reference.map(new_name);
+        let options = ImportOptions { name, message: rq.message, changes: rq.changes, platform, created: Timestamp::now() };
         let (images, input) = (self.clone(), SyncIoBridge::new(body));
         blocking(move || {
             let layers = LayerStore(&images.layers);
@@ -227,12 +228,12 @@ impl Images {
     /// Tags an image; the tag moves when another image has it.
     ///
     /// # Errors
-    /// 404 for the image, 400 for the new name.
+    /// 404 for the image, 400 for the new name, 409 when another image has it than the one that was judged.
     pub async fn tag(&self, name: &str, repo: &str, tag: &str) -> Result<()> {
         let image = self.get(name)?;
         let reference = Reference::of(repo, tag)?;
-        let (store, id, to) = (self.store.clone(), image.id.clone(), reference.clone());
-        blocking(move || store.tag(&id, &to)).await?;
+        let (store, id, to) = (self.store.clone(), image.id.clone(), new_name(reference.clone()));
+        blocking(move || store.tag(&id, to)).await?;
         self.event("tag", image.id.as_str(), &reference.to_string());
         Ok(())
     }
@@ -307,6 +308,12 @@ impl Images {
         attributes.insert("name".to_owned(), name.to_owned());
         self.events.publish("image", action, id, attributes);
     }
+}
+
+/// A name that an image is to get. In a request that was judged, the one that was judged may lose it.
+pub(crate) fn new_name(reference: Reference) -> NewName {
+    let holder = judged::id_of(ObjectKind::Image, &reference.to_string());
+    NewName { reference, holder }
 }
 
 /// Whether an image is for one of `platforms`; every image is when none are named.

@@ -6,11 +6,11 @@ use crate::{
     image::{Image, chain_ids},
     load::{LayerApplier, lease::Lease},
     manifest::{Descriptor, Manifest},
-    store::ImageStore,
+    store::{ImageStore, NewName},
 };
 use bytes::Bytes;
 use std::{collections::BTreeMap, io::Write, sync::Arc, thread};
-use wharf_types::{Digest, Error, Reference, Result, Timestamp};
+use wharf_types::{Digest, Error, Result, Timestamp};
 
 /// What the new image is, besides its files.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct CommitOptions {
     /// The image that it stands on.
     pub parent: Digest,
     /// Its name.
-    pub reference: Option<Reference>,
+    pub name: Option<NewName>,
     /// Defaults for its containers.
     pub config: RunConfig,
     /// Who made it.
@@ -98,13 +98,7 @@ impl ImageStore {
         image.parent = Some(opts.parent);
 
         self.0.blobs.publish(layer.into_iter().chain(staged))?;
-        let _change = self.0.change();
-        let image = self.0.add(image)?;
-        if let Some(reference) = &opts.reference {
-            self.0.tag(&image.id, reference)?;
-        }
-        let known = self.get(&image.id);
-        Ok(known.unwrap_or(image))
+        self.0.add_named(image, opts.name.as_ref())
     }
 }
 
@@ -121,11 +115,12 @@ fn empty_tar() -> Digest {
 mod tests {
     use super::*;
     use crate::store::tests::Fixture;
+    use wharf_types::Reference;
 
     fn options(parent: &Image) -> CommitOptions {
         CommitOptions {
             parent: parent.id.clone(),
-            reference: Some("made:1".parse().unwrap()),
+            name: Some("made:1".parse::<Reference>().unwrap().into()),
             config: RunConfig { cmd: Some(vec!["x".into()]), ..RunConfig::default() },
             author: "me".into(),
             comment: "why".into(),
@@ -157,10 +152,15 @@ mod tests {
         let made = f.store.commit(options(&base), |out| Ok(out.write_all(&[0; 1024])?), &f.layers).unwrap();
         assert_eq!(made.layers, base.layers);
         assert!(made.config.history.last().is_some_and(|h| h.empty_layer));
-        let before = f.store.count();
+        let (before, blobs) = (f.store.count(), f.blobs());
+        let held = NewName { reference: "base:1".parse().unwrap(), holder: Some(String::new()) };
+        for name in [held, "sha256:1".parse::<Reference>().unwrap().into()] {
+            let refused = CommitOptions { name: Some(name), ..options(&base) };
+            assert!(f.store.commit(refused, |out| Ok(out.write_all(b"layer")?), &f.layers).is_err());
+        }
         assert!(f.store.commit(options(&base), |_| Err(Error::system("disk")), &f.layers).is_err());
         let gone = CommitOptions { parent: Digest::of(b"none"), ..options(&base) };
         assert_eq!(f.store.commit(gone, |_| Ok(()), &f.layers).unwrap_err().kind(), wharf_types::ErrorKind::NotFound);
-        assert_eq!(f.store.count(), before);
+        assert_eq!((f.store.count(), f.blobs()), (before, blobs));
     }
 }

@@ -59,7 +59,7 @@ mod tests {
         let base = f.add("a", &["base"], &["base:1"]);
         let options = CommitOptions {
             parent: base.id.clone(),
-            reference: None,
+            name: None,
             config: RunConfig::default(),
             author: String::new(),
             comment: "why".into(),

@@ -10,7 +10,7 @@ use crate::{
     load::{LayerApplier, lease::Lease, unpack::Layer, unpack::unpack_layers},
     manifest::{Descriptor, Manifest},
     platform::Platform,
-    store::ImageStore,
+    store::{ImageStore, NewName},
 };
 use bytes::Bytes;
 use std::{
@@ -18,13 +18,13 @@ use std::{
     io::{self, Read, Write as _},
     sync::Arc,
 };
-use wharf_types::{Digest, Error, Reference, Result, Timestamp, error::Context};
+use wharf_types::{Digest, Error, Result, Timestamp, error::Context};
 
 /// How to import.
 #[derive(Clone, Debug)]
 pub struct ImportOptions {
     /// The name of the new image.
-    pub reference: Option<Reference>,
+    pub name: Option<NewName>,
     /// Its comment.
     pub message: String,
     /// Dockerfile instructions for its config, see [`changes::apply`].
@@ -79,13 +79,7 @@ impl ImageStore {
             Source::Known => None,
         };
         self.0.blobs.publish(layer.into_iter().chain(staged))?;
-        let _change = self.0.change();
-        let image = self.0.add(image)?;
-        if let Some(reference) = &opts.reference {
-            self.0.tag(&image.id, reference)?;
-        }
-        let known = self.get(&image.id);
-        Ok(known.unwrap_or(image))
+        self.0.add_named(image, opts.name.as_ref())
     }
 
     /// Stores the stream as a blob and finds its diff id on the way.

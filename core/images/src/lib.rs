@@ -29,4 +29,4 @@ pub use load::{LayerApplier, LoadProgress, Loaded, MayName, Naming};
 pub use platform::Platform;
 pub use remove::{DeleteEvent, Deleted, Usage};
 pub use save::Saved;
-pub use store::{ImageStore, no_such_image};
+pub use store::{ImageStore, NewName, no_such_image};

@@ -4,12 +4,15 @@
 //! makes every crash harmless: blobs are published before the document that names them, documents before references, and
 //! [`ImageStore::open`] deletes what no document names.
 
+mod naming;
+
 use crate::{
     blobs::Blobs,
     image::Image,
     manifest::{MAX_DOCUMENT, Manifest},
 };
 use bytes::Bytes;
+pub use naming::NewName;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -163,10 +166,13 @@ impl ImageStore {
     /// before, if it was another one.
     ///
     /// # Errors
-    /// `NotFound` when there is no such image, `InvalidParameter` for the repository `sha256`, `System` when the disk fails.
-    pub fn tag(&self, id: &Digest, reference: &Reference) -> Result<Option<Digest>> {
+    /// `NotFound` when there is no such image, `InvalidParameter` for the repository `sha256`, `Conflict` when another image has the
+    /// name than the one that may lose it, `System` when the disk fails.
+    pub fn tag(&self, id: &Digest, name: impl Into<NewName>) -> Result<Option<Digest>> {
         let _change = self.0.change();
-        self.0.tag(id, reference)
+        let name = name.into();
+        self.0.may_name(id, &name)?;
+        self.0.tag(id, &name.reference)
     }
 
     /// Takes a name away and leaves the image. Returns the image that had it.
@@ -235,33 +241,6 @@ impl Inner {
 
     pub(crate) fn change(&self) -> MutexGuard<'_, Pins> {
         self.change.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// [`ImageStore::tag`], for callers that hold the change lock.
-    pub(crate) fn tag(&self, id: &Digest, reference: &Reference) -> Result<Option<Digest>> {
-        let before = self.name(id, reference)?;
-        let Some(image) = self.index().images.get(id).cloned() else { return Ok(before) };
-        let last_tagged = Some(Timestamp::now());
-        self.documents.put(id.hex(), &ImageDoc { last_tagged, ..image_doc(&image) })?;
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(image) = index.images.get_mut(id) {
-            Arc::make_mut(image).last_tagged = last_tagged;
-        }
-        Ok(before)
-    }
-
-    /// The same for a name that comes with the image, which is no tagging: nobody chose it here.
-    pub(crate) fn name(&self, id: &Digest, reference: &Reference) -> Result<Option<Digest>> {
-        let reference = reference.clone().or_latest();
-        if reference.familiar_name() == "sha256" {
-            return Err(Error::invalid("refusing to create an ambiguous tag using digest algorithm as name"));
-        }
-        if !self.index().images.contains_key(id) {
-            return Err(Error::not_found(format!("No such image: {id}")));
-        }
-        let mut before = None;
-        self.set_references(|all| before = all.insert(reference, id.clone()))?;
-        Ok(before.filter(|old| old != id))
     }
 
     /// Changes the references on disk, then in the index.

@@ -42,7 +42,7 @@ impl Endpoint for Create {
         ])
         .archive()
         .answers(&[Answer::lines::<Progress>(&[JSON])])
-        .refusals(&[404, 501]);
+        .refusals(&[404, 409, 501]);
     type Input = Input;
     type Output = Response;
 

@@ -1,7 +1,7 @@
 //! `docker commit`: an image of a container's changes.
 
 use super::{ContainerView, Containers, actor::attributes, create::merge, shared::Shared, shared::blocking};
-use crate::metrics::Timer;
+use crate::{images::new_name, metrics::Timer};
 use std::{path::PathBuf, sync::Arc, time::Instant};
 use wharf_api_types::container::{Config, StrSlice};
 use wharf_images::{CommitOptions, RunConfig, changes};
@@ -35,7 +35,8 @@ impl Containers {
     /// Makes an image and returns its id.
     ///
     /// # Errors
-    /// 404 for the container or its image, 400 for a bad name or change, 409 while the container is being removed.
+    /// 404 for the container or its image, 400 for a bad name or change, 409 while the container is being removed, or when another image
+    /// has the name than the one that was judged.
     pub async fn commit(&self, name: &str, rq: CommitRequest) -> Result<Digest> {
         let (view, began) = (self.get(name)?, Instant::now());
         if view.state.removing {
@@ -45,7 +46,7 @@ impl Containers {
         let config = run_config(&view.spec.config, rq.config, &rq.changes)?;
         let options = CommitOptions {
             parent: view.spec.image.clone(),
-            reference: reference.clone(),
+            name: reference.clone().map(new_name),
             config,
             author: rq.author,
             comment: rq.comment.clone(),

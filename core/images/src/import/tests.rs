@@ -3,10 +3,11 @@ use crate::{
     compress::tests::{ALL, pack},
     store::tests::Fixture,
 };
+use wharf_types::Reference;
 
 fn options() -> ImportOptions {
     ImportOptions {
-        reference: Some("new:1".parse().unwrap()),
+        name: Some("new:1".parse::<Reference>().unwrap().into()),
         message: "Imported from -".into(),
         changes: vec!["CMD [\"x\"]".into(), "ENV A=b".into()],
         platform: Platform::default(),

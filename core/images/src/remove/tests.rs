@@ -69,7 +69,7 @@ fn conflicts_in_docker_words() {
         let told = conflict(&f, text, false, &usage);
         assert!(told.contains(words), "{told}");
     }
-    f.store.tag(&a.id, &"b:1".parse().unwrap()).unwrap();
+    f.store.tag(&a.id, "b:1".parse::<Reference>().unwrap()).unwrap();
     assert_eq!(
         conflict(&f, short, false, &Usage::None),
         format!("conflict: unable to delete {short} (must be forced) - image is referenced in multiple repositories")

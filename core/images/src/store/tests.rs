@@ -97,8 +97,27 @@ fn tags_move_and_survive() {
     assert!(b.last_tagged.is_some() && f.store.get(&a.id).unwrap().tags.is_empty());
     assert_eq!(f.store.untag(&x).unwrap(), b.id);
     assert_eq!(f.store.untag(&x).unwrap_err().message(), "No such image: x:1");
-    assert!(f.store.tag(&b.id, &"sha256:abc".parse().unwrap()).is_err());
+    assert!(f.store.tag(&b.id, "sha256:abc".parse::<Reference>().unwrap()).is_err());
     assert!(f.store.tag(&Digest::of(b"?"), &x).is_err());
+}
+
+#[test]
+fn a_name_is_taken_only_from_the_image_that_may_lose_it() {
+    let f = Fixture::new();
+    let (a, b, c) = (f.add("a", &["1"], &["x:1"]), f.add("b", &["1"], &[]), f.add("c", &["1"], &[]));
+    let take = |id: &Digest, name: &str, holder: &str| {
+        let new = NewName { reference: name.parse().unwrap(), holder: Some(holder.to_owned()) };
+        f.store.tag(id, new).map_err(|e| (e.kind(), e.message().to_owned()))
+    };
+    let moved = |name: &str| Err((wharf_types::ErrorKind::Conflict, format!("the name {name} was given to another image meanwhile")));
+    assert_eq!(take(&b.id, "x:1", ""), moved("x:1"));
+    assert_eq!(take(&b.id, "x:1", c.id.as_str()), moved("x:1"));
+    assert_eq!(f.store.resolve("x:1").unwrap().id, a.id);
+    assert_eq!(take(&b.id, "x:1", a.id.as_str()), Ok(Some(a.id.clone())));
+    // Nobody loses it: the image has it already, or it was taken away from the other one.
+    assert_eq!(take(&b.id, "x:1", c.id.as_str()), Ok(None));
+    assert_eq!(take(&b.id, "y", c.id.as_str()), Ok(None));
+    assert_eq!(take(&c.id, "y", ""), moved("y:latest"));
 }
 
 #[test]
