@@ -1,12 +1,14 @@
 //! Ways around authorization that others had: what is executed is what was judged, however a request is written. Each test says
 //! who fell for it, and dockerd 20.10 shows that the attempts are real.
 
+use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use serde_json::{Value, json};
+use wharf_tests::image::{self, Image};
 use wharf_tests::{Case, Daemon, poll, suite};
 
-use crate::plugins::{configure, decisions, guarded};
+use crate::plugins::{Plugin, configure, decisions, guarded};
 
 suite![
     bodies_in_disguise,
@@ -17,6 +19,7 @@ suite![
     others_at_the_start,
     links_that_move,
     names_that_move,
+    tags_that_move,
     links_that_move_before_a_restart,
     links_that_move_while_the_daemon_is_away,
     links_that_move_before_a_copy,
@@ -179,6 +182,12 @@ fn paths_in_disguise(case: &Case) {
         assert!([100, 403].contains(&status), "{header}{status} {text}");
     }
     assert_eq!(daemon.docker(&["ps", "-aq"]).ok(), "");
+    // What stands before the path says nothing; here plugins do not see it.
+    send(&daemon, b"GET http://elsewhere/info?a=b HTTP/1.1\r\nHost: docker\r\nConnection: close\r\n\r\n");
+    let shown =
+        plugin.asked().iter().rev().find_map(|rq| rq["RequestUri"].as_str().filter(|uri| uri.ends_with("/info?a=b")).map(str::to_owned));
+    let host = if case.engine().is_dockerd() { "http://elsewhere" } else { "" };
+    assert_eq!(shown, Some(format!("{host}/info?a=b")));
 }
 
 /// Options of the host could be given when a container was started, once.
@@ -280,6 +289,22 @@ fn links_that_move(case: &Case) {
     daemon.docker(&["rm", "-f", "lingers"]).ok();
 }
 
+/// What `ask` gets, when `act` happens while the plugin thinks about the request for `path`.
+fn while_it_thinks<T: Send>(plugin: &Plugin, path: &str, ask: impl FnOnce() -> T + Send, act: impl FnOnce()) -> T {
+    let dir = tempfile::tempdir().unwrap();
+    let wait = dir.path().join("wait");
+    std::fs::write(&wait, "").unwrap();
+    plugin.rules(&json!([{"in": path, "of": "RequestUri", "wait": wait, "say": {"Allow": true}}]));
+    std::thread::scope(|scope| {
+        let ask = scope.spawn(ask);
+        let asked = || plugin.asked().iter().any(|rq| rq["RequestUri"].as_str().unwrap().ends_with(path)).then_some(());
+        poll::until("the plugin thinks about it", asked);
+        act();
+        std::fs::remove_file(&wait).unwrap();
+        ask.join().unwrap()
+    })
+}
+
 /// A name that means another container once it was judged.
 fn names_that_move(case: &Case) {
     let (plugin, daemon) = guarded(case);
@@ -287,21 +312,36 @@ fn names_that_move(case: &Case) {
     let secret = create("secret");
     let name = &secret[..12];
     let mine = create(name);
-    let dir = tempfile::tempdir().unwrap();
-    let wait = dir.path().join("wait");
-    std::fs::write(&wait, "").unwrap();
     let path = format!("/containers/{name}/json");
-    plugin.rules(&json!([{"in": path, "of": "RequestUri", "wait": wait, "say": {"Allow": true}}]));
-    let inspected = std::thread::scope(|scope| {
-        let inspect = scope.spawn(|| daemon.http().get(&path));
-        let asked = || plugin.asked().iter().any(|rq| rq["RequestUri"].as_str().unwrap().ends_with(&path)).then_some(());
-        poll::until("the plugin thinks about it", asked);
-        daemon.docker(&["rename", &mine, "other"]).ok();
-        std::fs::remove_file(&wait).unwrap();
-        inspect.join().unwrap()
-    });
+    let rename = || drop(daemon.docker(&["rename", &mine, "other"]).ok());
+    let inspected = while_it_thinks(&plugin, &path, || daemon.http().get(&path), rename);
     let shown = inspected.expect(200).json()["Id"].as_str().unwrap().to_owned();
     assert_eq!(shown, if case.engine().is_dockerd() { secret } else { mine });
+}
+
+/// A name that another image has once it was judged who loses it.
+fn tags_that_move(case: &Case) {
+    let (plugin, daemon) = guarded(case);
+    let mut other = image::busybox();
+    other.config["Labels"] = json!({"com.example.test": "other"});
+    other.tags = vec!["other:1".to_owned()];
+    daemon.load(&Image::docker_archive(&[other]));
+    daemon.docker(&["create", "--name", "made", "--network", "none", "busybox", "true"]).ok();
+    let holder = |name: &str| daemon.docker(&["inspect", "-f", "{{.Id}}", name]).ok();
+    let images = || daemon.docker(&["images", "-aq"]).ok().lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    let before = images();
+    for (n, path) in ["/images/busybox/tag?repo=shared&tag=0", "/commit?container=made&repo=shared&tag=1"].into_iter().enumerate() {
+        let (name, taken) = (format!("shared:{n}"), || drop(daemon.docker(&["tag", "other:1", &format!("shared:{n}")]).ok()));
+        let asked = while_it_thinks(&plugin, path, || daemon.http().post(path), taken);
+        if case.engine().is_dockerd() {
+            asked.expect(201);
+            assert_ne!(holder(&name), holder("other:1"));
+        } else {
+            let refused = asked.expect(409).text();
+            assert!(refused.contains(&format!("the name {name} was given to another image meanwhile")), "{refused}");
+            assert_eq!((holder(&name), images()), (holder("other:1"), before.clone()));
+        }
+    }
 }
 
 /// A restart is a start like others: judged anew, and held to that.

@@ -18,6 +18,7 @@ suite![
     a_disabled_plugin_denies,
     what_a_caller_may_not_see,
     images_that_a_caller_may_not_see,
+    labels_come_with_images,
     a_crash_leaves_it_enabled,
     nobody_becomes_root_of_the_host,
 ];
@@ -198,20 +199,22 @@ fn what_a_caller_may_not_see(case: &Case) {
     assert_eq!(names, ["other", "own"]);
 }
 
+/// An archive of busybox with a label and a name.
+fn labelled(label: &str, name: &str) -> Vec<u8> {
+    let mut image = image::busybox();
+    image.config["Labels"] = json!({"com.example.test": label});
+    image.tags = vec![name.to_owned()];
+    Image::docker_archive(&[image])
+}
+
 /// Saving a name, and loading an archive, lead to images that the request does not name.
 fn images_that_a_caller_may_not_see(case: &Case) {
     let Some(built) = built(case) else { return };
     let own = ["image:own:latest", "image:mine:*", "image:", "system:"].map(|object| format!("p, uid:{STRANGER}, {object}, .*\n"));
     let guarded = Guarded::new(case, &built, &format!("{POLICY}{}", own.concat()), &["HIDE=true"]);
     let daemon = &guarded.daemon;
-    let archive = |label: &str, name: &str| {
-        let mut image = image::busybox();
-        image.config["Labels"] = json!({"com.example.test": label});
-        image.tags = vec![name.to_owned()];
-        Image::docker_archive(&[image])
-    };
     for name in ["own:latest", "own:unseen", "victim:latest"] {
-        daemon.load(&archive(name, name));
+        daemon.load(&labelled(name, name));
     }
     let victim = daemon.docker(&["inspect", "-f", "{{.Id}}", "victim"]).ok();
 
@@ -226,7 +229,7 @@ fn images_that_a_caller_may_not_see(case: &Case) {
 
     // The tags of an archive are judged as those of a request.
     let load = |label: &str, name: &str| {
-        fs::write(guarded.path("load.tar"), archive(label, name)).unwrap();
+        fs::write(guarded.path("load.tar"), labelled(label, name)).unwrap();
         guarded.of(STRANGER, &["load", "-i", guarded.path("load.tar").to_str().unwrap()])
     };
     let refused = load("impostor", "victim:latest").fails(1);
@@ -244,6 +247,25 @@ fn images_that_a_caller_may_not_see(case: &Case) {
     let user = daemon.docker(&["create", "--network", "none", "own", "true"]).ok();
     let used = guarded.of(STRANGER, &["rmi", "own"]).fails(1);
     assert!(used.contains("a container is using its referenced image") && !used.contains(&user[..12]), "{used}");
+}
+
+/// A container has the labels of its image, and is judged with them when it is made.
+fn labels_come_with_images(case: &Case) {
+    let Some(built) = built(case) else { return };
+    let objects =
+        ["container/label:com.example.test=good", "image:*", "system:"].map(|object| format!("p, uid:{STRANGER}, {object}, .*\n"));
+    let policy = format!("{POLICY}{}", objects.concat());
+    let guarded = Guarded::new(case, &built, &policy, &[r#"LABELS=["com.example.test"]"#]);
+    for label in ["good", "bad"] {
+        guarded.daemon.load(&labelled(label, &format!("{label}:latest")));
+    }
+    let create = |args: &[&str]| guarded.of(STRANGER, &[&["create", "--network", "none"], args].concat());
+    create(&["good", "true"]).ok();
+    create(&["--label", "com.example.test=good", "bad", "true"]).ok();
+    for args in [&["bad", "true"][..], &["busybox", "true"], &["--label", "com.example.test=bad", "good", "true"]] {
+        let denied = create(args).fails(1);
+        assert!(denied.contains("may not container.create"), "{args:?}: {denied}");
+    }
 }
 
 fn a_crash_leaves_it_enabled(case: &Case) {

@@ -2,12 +2,22 @@
 
 use super::*;
 use async_trait::async_trait;
-use std::{path::Path, sync::Mutex};
+use std::{
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 use wharf_spi::plugin::{Health, HealthWatch, Package, PluginKind, Series, Served};
 
 /// Takes every component for an authorizer with its content as the digest, but `bad`, which is of a kind that nobody declared.
 #[derive(Default)]
-struct Fake(Mutex<Vec<String>>);
+struct Fake {
+    said: Mutex<Vec<String>>,
+    /// Nothing that plugins keep can be removed.
+    keeps: AtomicBool,
+}
 
 struct Idle;
 
@@ -40,10 +50,10 @@ impl RunningPlugin for Idle {
 
 impl Fake {
     fn say(&self, what: String) {
-        self.0.lock().unwrap().push(what);
+        self.said.lock().unwrap().push(what);
     }
     fn said(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap())
+        std::mem::take(&mut *self.said.lock().unwrap())
     }
 }
 
@@ -65,7 +75,7 @@ impl PluginRunner for Fake {
     }
     async fn remove(&self, name: &str) -> Result<()> {
         self.say(format!("remove {name}"));
-        Ok(())
+        if self.keeps.load(Relaxed) { Err(Error::system("read-only file system")) } else { Ok(()) }
     }
     async fn greet(&self, served: Served, _: std::time::Duration) -> Result<Arc<dyn RunningPlugin>> {
         Err(Error::unavailable(served.name))
@@ -162,4 +172,23 @@ async fn what_was_kept_of_a_plugin_goes_with_it() {
     let all = plugins(dir.path(), runner.clone());
     all.boot(Vec::new()).await;
     assert_eq!(runner.said(), ["retain two two"]);
+}
+
+/// The same is left when the daemon is killed there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_is_half_removed_does_not_start_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let runner = Arc::new(Fake::default());
+    let all = plugins(dir.path(), runner.clone());
+    create(&all, "a", "one").await.unwrap();
+    all.enable("a", std::time::Duration::ZERO).await.unwrap();
+    runner.keeps.store(true, Relaxed);
+    assert_eq!(all.remove("a", true).await.unwrap_err().message(), "read-only file system");
+    drop(all);
+    runner.keeps.store(false, Relaxed);
+    let all = plugins(dir.path(), runner.clone());
+    all.boot(Vec::new()).await;
+    assert!(!all.get("a").unwrap().enabled);
+    all.remove("a", false).await.unwrap();
+    assert!(all.get("a").is_err());
 }
