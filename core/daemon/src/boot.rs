@@ -57,7 +57,6 @@ pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Re
         Some(address) => Some(metrics::bind(address).await?),
         None => None,
     };
-    let facts = Facts::read(Path::new("/"));
     let spec_host = spec::HostFacts::detect(Path::new("/")).context("look at the host")?;
     let shim = shim_path::find(config.shim_path.as_deref(), std::env::current_exe().ok().as_deref())?;
 
@@ -70,7 +69,8 @@ pub async fn build(flags: Flags, config: Config, sockets: Sockets) -> anyhow::Re
     let engine_config = engine_config(&flags, &config, shim.clone())?;
     let cgroup_v2 = spec_host.cgroup == spec::CgroupVersion::V2;
     let live = reloadable(&config, cgroup_v2)?;
-    let facts = host_facts(&config.data_root, &facts)?;
+    // After the network, which turns forwarding on.
+    let facts = host_facts(&config.data_root, &Facts::read(Path::new("/")))?;
     let runner = Arc::new(runner(&config.data_root, network.as_ref(), config.allow_native_plugins));
     let parts = Parts {
         shims: ShimHost::new(&shim, &config.exec_root)?,

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::Value;
 use wharf_tests::{Case, poll, suite};
 
-suite![none, host, joined, bridge_addresses, neighbours, names_and_resolver, explicit_dns, outgoing, stopped_has_none];
+suite![none, host, joined, bridge_addresses, neighbours, names_and_resolver, explicit_dns, outgoing, stopped_has_none, forwarding];
 
 fn none(case: &Case) {
     let links = case.run(&["--rm", "--network", "none", "busybox", "ip", "-o", "link"]).ok();
@@ -127,4 +127,15 @@ fn stopped_has_none(case: &Case) {
     );
     case.docker(&["start", &name]).ok();
     assert_ne!(endpoint(case, &name)["IPAddress"], "");
+}
+
+/// The engine turns forwarding on for its containers, and says so from its first answer on.
+fn forwarding(case: &Case) {
+    let daemon = case.own_daemon(None);
+    assert_eq!(daemon.stop(), 0);
+    daemon.net.sh("echo 0 >/proc/sys/net/ipv4/ip_forward");
+    daemon.boot();
+    let info = daemon.http().get("/info").expect(200).json();
+    assert_eq!(info["IPv4Forwarding"], Value::Bool(true));
+    assert!(!info["Warnings"].to_string().contains("IPv4 forwarding"), "{}", info["Warnings"]);
 }
