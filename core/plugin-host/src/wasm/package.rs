@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 use wharf_spi::facts::EngineFacts;
-use wharf_types::{Error, Result};
+use wharf_types::{Error, Result, error::Context};
 
 /// What the host is made of. The directories are made when they are not there, and only the engine may write them.
 #[derive(Clone)]
@@ -136,6 +136,18 @@ impl Schema {
             }
         }
         Ok(all.to_string())
+    }
+
+    /// The same without holding up anybody.
+    ///
+    /// # Errors
+    /// As [`Schema::settings`].
+    pub async fn check(&self, given: Value) -> Result<String> {
+        if self.text.is_none() {
+            return self.settings(&given);
+        }
+        let schema = self.clone();
+        tokio::task::spawn_blocking(move || schema.settings(&given)).await.context("check the settings of a plugin")?
     }
 }
 

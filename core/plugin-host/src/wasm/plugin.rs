@@ -58,10 +58,9 @@ impl Plugin {
         }
         permission::check(&name, &description, &package.grants)?;
         let template = Template::new(component, &package.grants, &description.kinds).map_err(named)?;
-        let (text, given) = (package.schema.clone(), package.settings.clone());
-        let check = move || Schema::new(text).and_then(|schema| Ok((schema.settings(&given)?, schema)));
-        let checked = tokio::task::spawn_blocking(check).await.context("check the settings of a plugin")?;
-        let (settings, schema) = checked.map_err(named)?;
+        let text = package.schema.clone();
+        let schema = tokio::task::spawn_blocking(|| Schema::new(text)).await.context("look at a plugin's schema")?.map_err(named)?;
+        let settings = schema.check(package.settings.clone()).await.map_err(named)?;
         let generation = Generation { settings, files: Arc::new(Files::new(&package.grants)) };
         let (around, opened) = (around.clone(), package.clone());
         let shared = tokio::task::spawn_blocking(move || Shared::open(&opened, &around)).await.context("open the state of a plugin")?;
@@ -186,9 +185,8 @@ impl Inner {
         let mut present = self.settings.lock().await;
         let settings = settings.unwrap_or_else(|| present.clone());
         let files = Arc::new(Files::new(&self.grants));
-        let (schema, given) = (self.schema.clone(), settings.clone());
-        let checked = tokio::task::spawn_blocking(move || schema.settings(&given)).await.context("check the settings of a plugin")?;
-        let generation = Generation { settings: checked.map_err(named)?, files: Arc::clone(&files) };
+        let checked = self.schema.check(settings.clone()).await.map_err(named)?;
+        let generation = Generation { settings: checked, files: Arc::clone(&files) };
         let replaced = self.faces.replace(&Arc::new(generation)).await.map_err(named);
         *self.watched.lock().unwrap_or_else(PoisonError::into_inner) = files;
         replaced?;
