@@ -33,15 +33,14 @@ impl Inner {
     /// As [`super::ImageStore::tag`].
     pub(crate) fn may_name(&self, id: &Digest, name: &NewName) -> Result<()> {
         let reference = nameable(&name.reference)?;
-        let (index, Some(expected)) = (self.index(), &name.holder) else { return Ok(()) };
-        let holder = index.lookup(&reference).map(|image| image.id.clone());
-        if holder.as_ref().is_some_and(|holder| holder != id && holder.as_str() != expected) {
+        let Some(expected) = &name.holder else { return Ok(()) };
+        if self.index().lookup(&reference).is_some_and(|holder| holder.id != *id && holder.id.as_str() != expected) {
             return Err(Error::conflict(format!("the name {reference} was given to another image meanwhile")));
         }
         Ok(())
     }
 
-    /// Makes an image whose blobs are published known, and its name; or neither.
+    /// Makes an image whose blobs are published known, by a name if it is to have one; one that may not have it stays unknown.
     ///
     /// # Errors
     /// As [`super::ImageStore::tag`].
