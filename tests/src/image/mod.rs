@@ -8,4 +8,4 @@ mod samples;
 
 pub use layer::Layer;
 pub use pack::{Compression, Image};
-pub use samples::{basic_archive, busybox, hostile, special_files};
+pub use samples::{basic_archive, busybox, hostile, labelled, special_files};

@@ -41,6 +41,14 @@ pub fn busybox() -> Image {
     Image { tags: vec!["busybox:latest".into()], config, layers: vec![layer.clone()] }
 }
 
+/// [`busybox`] under another name, with a label `com.example.test` that makes it another image.
+pub fn labelled(label: &str, name: &str) -> Image {
+    let mut image = busybox();
+    image.config["Labels"] = json!({"com.example.test": label});
+    image.tags = vec![name.to_owned()];
+    image
+}
+
 /// What every shared daemon holds: `busybox:latest`, `hello:latest` (an entrypoint) and `defaults:latest` (every default set).
 pub fn basic_archive() -> Vec<u8> {
     let busybox = busybox();

@@ -322,10 +322,7 @@ fn names_that_move(case: &Case) {
 /// A name that another image has once it was judged who loses it.
 fn tags_that_move(case: &Case) {
     let (plugin, daemon) = guarded(case);
-    let mut other = image::busybox();
-    other.config["Labels"] = json!({"com.example.test": "other"});
-    other.tags = vec!["other:1".to_owned()];
-    daemon.load(&Image::docker_archive(&[other]));
+    daemon.load(&Image::docker_archive(&[image::labelled("other", "other:1")]));
     daemon.docker(&["create", "--name", "made", "--network", "none", "busybox", "true"]).ok();
     let holder = |name: &str| daemon.docker(&["inspect", "-f", "{{.Id}}", name]).ok();
     let images = || daemon.docker(&["images", "-aq"]).ok().lines().map(str::to_owned).collect::<BTreeSet<_>>();

@@ -34,10 +34,7 @@ suite![
 
 /// An image that no other test has: busybox with a label.
 fn unique(name: &str) -> Image {
-    let mut image = image::busybox();
-    image.config["Labels"] = json!({"com.example.test": name});
-    image.tags = vec![format!("{name}:latest")];
-    image
+    image::labelled(name, &format!("{name}:latest"))
 }
 
 fn short(id: &str) -> &str {

@@ -201,10 +201,7 @@ fn what_a_caller_may_not_see(case: &Case) {
 
 /// An archive of busybox with a label and a name.
 fn labelled(label: &str, name: &str) -> Vec<u8> {
-    let mut image = image::busybox();
-    image.config["Labels"] = json!({"com.example.test": label});
-    image.tags = vec![name.to_owned()];
-    Image::docker_archive(&[image])
+    Image::docker_archive(&[image::labelled(label, name)])
 }
 
 /// Saving a name, and loading an archive, lead to images that the request does not name.
