@@ -1,5 +1,5 @@
 //! Role based policies of Casbin's own benchmark: ten users for a role, one role for ten rules' worth of data. Beside it the casbin
-//! crate with the same files and requests.
+//! crate with the same files and requests. And one whose rules are all about the caller's role.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -22,6 +22,15 @@ fn rules(count: usize, obj: &str, act: &str) -> String {
         writeln!(text, "g, user{i}, group{}", i / 10).unwrap();
     }
     text
+}
+
+/// All of the rules are about one role. The last one decides.
+fn own(count: usize) -> String {
+    let mut text = String::new();
+    for i in 1..count {
+        writeln!(text, "p, team, project{i}-*, ^(read|write)$").unwrap();
+    }
+    text + "p, team, mine-*, ^read$\ng, alice, team\n"
 }
 
 fn ours(c: &mut Criterion, name: &str, model: &str, rules: &str, request: [&str; 3]) {
@@ -53,6 +62,8 @@ fn enforce(c: &mut Criterion) {
         theirs(c, &format!("rbac/{count}/casbin"), &equal.0, &equal.1, request);
         let patterns = (format!("{RBAC}{PATTERNS}"), rules(count, "*", "(read)|(write)"));
         ours(c, &format!("patterns/{count}"), &patterns.0, &patterns.1, request);
+        let own = (format!("{RBAC}{PATTERNS}"), own(count));
+        ours(c, &format!("one-role/{count}"), &own.0, &own.1, ["alice", "mine-web", "read"]);
     }
     let text = rules(10_000, "*", "(read)|(write)");
     let model = format!("{RBAC}{PATTERNS}");

@@ -1,175 +1,146 @@
 //! Which rules can match a request, found without trying them.
 //!
-//! A matcher is a conjunction nearly always, or several with `||` between: `g(r.sub, p.sub) && r.obj == p.obj && keyMatch(…)`. Of
-//! each one those parts are keys that say what a field of a rule must be: an equality with something of the request, or a role of
-//! something of the request. Rules are looked up by these fields together. What is found may be too much and is never too little:
-//! the whole matcher decides.
+//! A matcher is a conjunction nearly always, or can be written as several with `||` between: `g(r.sub, p.sub) && keyMatch(r.obj,
+//! p.obj) && r.act == p.act`. Of each one those conditions are keys that tell what a field of a rule must be: equal to something of
+//! the request, a role of it, or a pattern whose beginning it has. Rules are looked up by these fields together. What is found may be
+//! too much and is never too little: the whole matcher decides.
 
 use crate::{
     eval::{Evaluator, World},
     expr::{Expr, Operator},
+    pattern::{Function, Patterns},
     rules::Rule,
 };
-use std::collections::HashMap;
+use std::{cmp::Ordering, collections::HashMap, ops::Range};
 
-/// More combinations of roles than rules are no gain.
-const LEAST_COMBINATIONS: usize = 64;
+/// Conjunctions that a matcher is written as at the most; brackets that would make more of it are one condition.
+const MOST_ALTERNATIVES: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct Index {
+    keys: Vec<Key>,
     parts: Vec<Part>,
     rules: usize,
+}
+
+/// What a field of the rules must be, and what it is.
+#[derive(Debug)]
+struct Key {
+    source: Source,
+    texts: Texts,
 }
 
 /// What one of the alternatives of a matcher requires.
 #[derive(Debug)]
 struct Part {
-    keys: Vec<Key>,
-    /// Rules by the numbers of their texts, in the order of `keys`.
-    rules: HashMap<Box<[u32]>, Vec<u32>>,
+    /// For each of these keys, by its place, the number of the text that each of `rules` has.
+    columns: Vec<(usize, Vec<u32>)>,
+    /// All rules, sorted by the first column, then by the next.
+    rules: Vec<u32>,
 }
 
-#[derive(Debug)]
-struct Key {
-    field: usize,
-    source: Source,
-    /// Numbers for the texts that rules have in the field.
-    texts: HashMap<String, u32>,
-}
-
-/// Where the texts come from that the field must be one of.
-#[derive(Debug)]
+/// What a field must be.
+#[derive(Debug, PartialEq)]
 enum Source {
     Equal(Expr),
     Role(usize, Expr, Option<Expr>),
+    /// A pattern of this function with a beginning that the text has.
+    Pattern(Function, Expr),
 }
 
-/// Rules by their places, ascending.
-pub(crate) enum Candidates {
-    All(std::ops::Range<usize>),
-    Some(std::vec::IntoIter<u32>),
-}
-
-impl Iterator for Candidates {
-    type Item = usize;
-
-    fn next(&mut self) -> Option<usize> {
-        match self {
-            Self::All(range) => range.next(),
-            Self::Some(found) => found.next().map(|place| place as usize),
-        }
-    }
+/// Texts, numbered in their order.
+#[derive(Debug)]
+struct Texts {
+    sorted: Vec<Vec<u8>>,
+    /// For each the longest other one that it begins with.
+    within: Vec<Option<u32>>,
 }
 
 impl Index {
     /// For these rules and a matcher.
     pub fn new(matcher: &Expr, rules: &[Rule], world: &World) -> Self {
-        let alternatives = match matcher {
-            Expr::Or(parts) => parts.as_slice(),
-            one => std::slice::from_ref(one),
+        let alternatives = required(matcher, world);
+        let mut sources: Vec<(usize, Source)> = Vec::new();
+        let mut place = |wanted: (usize, Source)| {
+            sources.iter().position(|known| *known == wanted).unwrap_or_else(|| {
+                sources.push(wanted);
+                sources.len() - 1
+            })
         };
-        let parts = alternatives.iter().map(|part| Part::new(part, rules, world)).collect();
-        Self { parts, rules: rules.len() }
+        let places: Vec<Vec<usize>> = alternatives.into_iter().map(|a| a.into_iter().map(&mut place).collect()).collect();
+        let keys = sources.into_iter().map(|(field, source)| Key::new(field, source, rules, &world.patterns));
+        let (keys, numbers): (Vec<Key>, Vec<Vec<u32>>) = keys.unzip();
+        let parts = places.into_iter().map(|keys| Part::new(keys, &numbers, rules.len())).collect();
+        Self { keys, parts, rules: rules.len() }
     }
 
-    /// The rules that may match. What cannot be computed ahead makes it all of them.
-    pub fn candidates<'a>(&'a self, evaluator: &mut Evaluator<'a>) -> Candidates {
+    /// The rules that may match, by their places, ascending. What cannot be computed ahead makes it all of them.
+    pub fn candidates<'a>(&'a self, evaluator: &mut Evaluator<'a>) -> Vec<u32> {
+        let Ok(mut found) = self.find(evaluator) else { return (0..).take(self.rules).collect() };
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    fn find<'a>(&'a self, evaluator: &mut Evaluator<'a>) -> Result<Vec<u32>, String> {
         let mut found = Vec::new();
-        for part in &self.parts {
-            if !part.find(evaluator, self.rules, &mut found) {
-                return Candidates::All(0..self.rules);
-            }
-        }
-        if self.parts.len() > 1 || self.parts.iter().any(|p| p.keys.iter().any(|k| matches!(k.source, Source::Role(..)))) {
-            found.sort_unstable();
-            found.dedup();
-        }
-        Candidates::Some(found.into_iter())
-    }
-}
-
-impl Part {
-    fn new(alternative: &Expr, rules: &[Rule], world: &World) -> Self {
-        let conditions = match alternative {
-            Expr::And(parts) => parts.as_slice(),
-            one => std::slice::from_ref(one),
-        };
-        let mut keys: Vec<Key> = Vec::new();
-        for (field, source) in conditions.iter().filter_map(|c| source(c, world)) {
-            if keys.iter().all(|k| k.field != field) {
-                keys.push(Key { field, source, texts: HashMap::new() });
-            }
-        }
-        let mut table: HashMap<Box<[u32]>, Vec<u32>> = HashMap::new();
-        for (place, rule) in (0..).zip(rules) {
-            let numbers = keys.iter_mut().map(|key| key.number(rule)).collect();
-            table.entry(numbers).or_default().push(place);
-        }
-        Self { keys, rules: table }
-    }
-
-    /// Adds what may match; answers false when that would be everything.
-    fn find<'a>(&'a self, evaluator: &mut Evaluator<'a>, rules: usize, found: &mut Vec<u32>) -> bool {
-        if self.keys.is_empty() {
-            return false;
-        }
-        let mut choices: Vec<Vec<u32>> = Vec::with_capacity(self.keys.len());
-        let mut combinations = 1usize;
-        for key in &self.keys {
-            let Ok(numbers) = key.numbers(evaluator) else { return false };
-            combinations = combinations.saturating_mul(numbers.len());
-            choices.push(numbers);
-        }
-        if combinations > rules.max(LEAST_COMBINATIONS) {
-            return false;
-        }
-        let mut numbers = Vec::with_capacity(choices.len());
-        self.combine(&choices, &mut numbers, found);
-        true
-    }
-
-    fn combine(&self, choices: &[Vec<u32>], numbers: &mut Vec<u32>, found: &mut Vec<u32>) {
-        let Some((first, rest)) = choices.split_first() else {
-            found.extend(self.rules.get(numbers.as_slice()).into_iter().flatten());
-            return;
-        };
-        for number in first {
-            numbers.push(*number);
-            self.combine(rest, numbers, found);
-            numbers.pop();
-        }
-    }
-}
-
-impl Key {
-    fn number(&mut self, rule: &Rule) -> u32 {
-        let text = rule.field(self.field);
-        let next = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
-        match self.texts.get(text) {
-            Some(number) => *number,
-            None => *self.texts.entry(text.to_owned()).or_insert(next),
-        }
-    }
-
-    /// The numbers of the texts that fit the request; those that no rule has are left out. What cannot be compared with a text is an
-    /// error, as it is to the matcher.
-    fn numbers<'a>(&'a self, evaluator: &mut Evaluator<'a>) -> Result<Vec<u32>, String> {
-        let mut numbers = Vec::new();
-        match &self.source {
-            Source::Equal(expr) => {
-                if let Some(text) = evaluator.text(expr, None)? {
-                    numbers.extend(self.texts.get(&*text));
+        let mut computed: Vec<Option<Vec<u32>>> = vec![None; self.keys.len()];
+        'parts: for part in &self.parts {
+            for (place, _) in &part.columns {
+                let Some((key, wanted)) = self.keys.get(*place).zip(computed.get_mut(*place)) else { continue };
+                if wanted.is_none() {
+                    *wanted = Some(key.wanted(evaluator)?);
+                }
+                if wanted.as_ref().is_some_and(Vec::is_empty) {
+                    continue 'parts;
                 }
             }
-            Source::Role(place, name, domain) => {
-                evaluator.roles_of(*place, name, domain.as_ref(), &mut |role| numbers.extend(self.texts.get(role)))?;
-            }
+            let wanted = |place: usize| computed.get(place).and_then(Option::as_deref).unwrap_or_default();
+            let columns: Vec<_> = part.columns.iter().map(|(place, column)| (column.as_slice(), wanted(*place))).collect();
+            narrow(&columns, 0..part.rules.len(), &mut |rows| found.extend(part.rules.get(rows).into_iter().flatten()));
         }
-        Ok(numbers)
+        Ok(found)
     }
 }
 
-/// What the condition says about a field of the rules, if it is one of the two forms.
+/// What each of the alternatives of a matcher requires of the fields of a rule.
+fn required(matcher: &Expr, world: &World) -> Vec<Vec<(usize, Source)>> {
+    let mut all: Vec<Vec<(usize, Source)>> = alternatives(matcher).iter().map(|conditions| sources(conditions, world)).collect();
+    all.sort_by_key(Vec::len);
+    let mut least: Vec<Vec<(usize, Source)>> = Vec::new();
+    for one in all {
+        // What requires more than another finds nothing that the other does not.
+        if !least.iter().any(|less| less.iter().all(|source| one.contains(source))) {
+            least.push(one);
+        }
+    }
+    least
+}
+
+/// The conjunctions of which one must hold: `(a || b) && c` is `a && c || b && c`.
+fn alternatives(matcher: &Expr) -> Vec<Vec<&Expr>> {
+    match matcher {
+        Expr::Or(parts) => parts.iter().flat_map(alternatives).collect(),
+        Expr::And(parts) => parts.iter().fold(vec![Vec::new()], |begun, part| {
+            let choices = Some(alternatives(part)).filter(|c| begun.len() * c.len() <= MOST_ALTERNATIVES).unwrap_or(vec![vec![part]]);
+            begun.iter().flat_map(|begin| choices.iter().map(move |choice| [begin.as_slice(), choice].concat())).collect()
+        }),
+        one => vec![vec![one]],
+    }
+}
+
+/// One for each field at the most.
+fn sources(conditions: &[&Expr], world: &World) -> Vec<(usize, Source)> {
+    let mut sources: Vec<(usize, Source)> = Vec::new();
+    for (field, source) in conditions.iter().filter_map(|c| source(c, world)) {
+        if sources.iter().all(|(taken, _)| *taken != field) {
+            sources.push((field, source));
+        }
+    }
+    sources
+}
+
+/// What the condition says about a field of the rules, if it is one of the forms that tell.
 fn source(condition: &Expr, world: &World) -> Option<(usize, Source)> {
     match condition {
         Expr::Binary(Operator::Equal, left, right) => match (&**left, &**right) {
@@ -183,6 +154,140 @@ fn source(condition: &Expr, world: &World) -> Option<(usize, Source)> {
             let fits = name.of_request() && domain.is_none_or(Expr::of_request) && world.roles.get(*place)?.literal();
             fits.then(|| (*field, Source::Role(*place, name.clone(), domain.cloned())))
         }
+        Expr::Call(function, arguments) if function.begins() => match arguments.as_slice() {
+            [key, Expr::Rule(field)] if key.of_request() => Some((*field, Source::Pattern(*function, key.clone()))),
+            _ => None,
+        },
         _ => None,
+    }
+}
+
+impl Part {
+    /// `numbers` are those of each key, in the order of the rules.
+    fn new(keys: Vec<usize>, numbers: &[Vec<u32>], rules: usize) -> Self {
+        let number = |key: &usize, rule: u32| numbers.get(*key).and_then(|of| of.get(rule as usize)).copied().unwrap_or_default();
+        let mut order: Vec<u32> = (0..).take(rules).collect();
+        order.sort_by_cached_key(|rule| keys.iter().map(|key| number(key, *rule)).collect::<Vec<_>>());
+        let column = |key: usize| (key, order.iter().map(|rule| number(&key, *rule)).collect());
+        Self { columns: keys.into_iter().map(column).collect(), rules: order }
+    }
+}
+
+/// Finds the rows that have a wanted number in each of the columns. Within these rows the columns are sorted, as wanted numbers are.
+fn narrow(columns: &[(&[u32], &[u32])], mut rows: Range<usize>, found: &mut impl FnMut(Range<usize>)) {
+    let Some((&(column, mut wanted), rest)) = columns.split_first() else { return found(rows) };
+    // Either side leaps to what the other has, so that the shorter one counts.
+    while let (Some(number), Some(here @ [first, ..])) = (wanted.first(), column.get(rows.clone())) {
+        match number.cmp(first) {
+            Ordering::Less => wanted = wanted.get(wanted.partition_point(|n| n < first)..).unwrap_or_default(),
+            Ordering::Greater => rows.start += here.partition_point(|n| n < number),
+            Ordering::Equal => {
+                let end = rows.start + here.partition_point(|n| n == number);
+                narrow(rest, rows.start..end, found);
+                rows.start = end;
+            }
+        }
+    }
+}
+
+impl Key {
+    /// With the number that each rule has.
+    fn new(field: usize, source: Source, rules: &[Rule], patterns: &Patterns) -> (Self, Vec<u32>) {
+        let text = |field: &str| match &source {
+            Source::Pattern(function, _) => patterns.beginning(*function, field),
+            Source::Equal(_) | Source::Role(..) => field.as_bytes().to_vec(),
+        };
+        let mut known: HashMap<&str, Vec<u8>> = HashMap::new();
+        let fields = rules.iter().map(|rule| rule.field(field));
+        let had: Vec<_> = fields.map(|field| known.entry(field).or_insert_with(|| text(field)).clone()).collect();
+        let texts = Texts::new(had.clone());
+        let numbers = had.iter().filter_map(|text| texts.number(text)).collect();
+        (Self { source, texts }, numbers)
+    }
+
+    /// The numbers that fit the request, ascending. What cannot be compared with a text is an error, as it is to the matcher.
+    fn wanted<'a>(&'a self, evaluator: &mut Evaluator<'a>) -> Result<Vec<u32>, String> {
+        let mut numbers = Vec::new();
+        match &self.source {
+            Source::Equal(expr) => {
+                if let Some(text) = evaluator.text(expr, None)? {
+                    numbers.extend(self.texts.number(text.as_bytes()));
+                }
+            }
+            Source::Role(place, name, domain) => {
+                evaluator.roles_of(*place, name, domain.as_ref(), &mut |role| numbers.extend(self.texts.number(role.as_bytes())))?;
+                numbers.sort_unstable();
+                numbers.dedup();
+            }
+            Source::Pattern(_, expr) => {
+                if let Some(text) = evaluator.text(expr, None)? {
+                    numbers.extend(self.texts.beginnings(text.as_bytes()));
+                    numbers.reverse();
+                }
+            }
+        }
+        Ok(numbers)
+    }
+}
+
+impl Texts {
+    fn new(mut sorted: Vec<Vec<u8>>) -> Self {
+        sorted.sort_unstable();
+        sorted.dedup();
+        let mut within = Vec::with_capacity(sorted.len());
+        // The one before, and what that begins with.
+        let mut open: Vec<(u32, &[u8])> = Vec::new();
+        for (number, text) in (0..).zip(&sorted) {
+            while open.pop_if(|(_, begin)| !text.starts_with(begin)).is_some() {}
+            within.push(open.last().map(|(number, _)| *number));
+            open.push((number, text));
+        }
+        Self { sorted, within }
+    }
+
+    fn number(&self, text: &[u8]) -> Option<u32> {
+        self.sorted.binary_search_by(|t| t.as_slice().cmp(text)).ok().and_then(|at| u32::try_from(at).ok())
+    }
+
+    /// Those that `text` begins with, the longest first.
+    fn beginnings(&self, text: &[u8]) -> impl Iterator<Item = u32> {
+        // Whatever stands between a beginning and `text` has that beginning, too. So has the last one before `text`.
+        let last = self.sorted.partition_point(|t| t.as_slice() <= text).checked_sub(1).and_then(|at| u32::try_from(at).ok());
+        std::iter::successors(last, |number| self.within.get(*number as usize).copied().flatten())
+            .skip_while(move |number| !self.sorted.get(*number as usize).is_some_and(|t| text.starts_with(t)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn beginnings(texts in prop::collection::vec("[ab]{0,4}", 0..12), text in "[abc]{0,5}") {
+            let texts = Texts::new(texts.into_iter().map(String::into_bytes).collect());
+            let expected: Vec<_> = (0..).zip(&texts.sorted).filter(|(_, t)| text.as_bytes().starts_with(t)).map(|(n, _)| n).collect();
+            let mut found: Vec<_> = texts.beginnings(text.as_bytes()).collect();
+            found.reverse();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn rows_that_fit(
+            mut table in prop::collection::vec((0u32..5, 0u32..5), 0..30),
+            wanted in (prop::collection::btree_set(0u32..6, 0..5), prop::collection::btree_set(0u32..6, 0..5)),
+        ) {
+            table.sort_unstable();
+            let (first, second): (Vec<_>, Vec<_>) = table.iter().copied().unzip();
+            let numbers = [&wanted.0, &wanted.1].map(|set| set.iter().copied().collect::<Vec<u32>>());
+            let columns = [(first.as_slice(), numbers[0].as_slice()), (second.as_slice(), numbers[1].as_slice())];
+            let mut found = Vec::new();
+            narrow(&columns, 0..table.len(), &mut |rows| found.extend(rows));
+            let fits = |row: &usize| wanted.0.contains(&table[*row].0) && wanted.1.contains(&table[*row].1);
+            prop_assert_eq!(found, (0..table.len()).filter(fits).collect::<Vec<_>>());
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! both as Casbin's users have them.
 //!
 //! It is a library of pure functions without input or output; it knows nothing of containers and of WebAssembly. Unlike Casbin it
-//! does not try every rule: [`index`] finds in the matcher what a rule must equal, and only rules that do are evaluated. It is
+//! does not try every rule: [`index`] finds in the matcher what a rule's fields must be, and only such rules are evaluated. It is
 //! stricter where a mistake would go unnoticed: unknown sections, rules with too many fields and operators between values of
 //! different kinds are errors, which name the file and the line. What it reads and what it does not is told in the plugin's README.
 //!

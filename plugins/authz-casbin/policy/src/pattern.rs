@@ -4,6 +4,10 @@
 //! placeholders and `/*` is a regular expression, and `keyMatch` ignores what follows the first `*`.
 
 use regex::Regex;
+use regex_syntax::{
+    ParserBuilder,
+    hir::{Look, literal::Extractor},
+};
 use std::{
     borrow::Cow,
     collections::HashMap,
@@ -54,6 +58,11 @@ impl Function {
     /// Whether it answers with a text instead of yes or no.
     pub fn gets(self) -> bool {
         matches!(self, Self::KeyGet | Self::KeyGet2 | Self::KeyGet3)
+    }
+
+    /// Whether [`Patterns::beginning`] knows of its patterns, and no text makes it fail.
+    pub fn begins(self) -> bool {
+        !self.gets() && self != Self::IpMatch
     }
 }
 
@@ -147,6 +156,16 @@ impl Patterns {
         })
     }
 
+    /// What every text begins with that matches; nothing where that cannot be told.
+    pub fn beginning(&self, function: Function, pattern: &str) -> Vec<u8> {
+        match self.find(function, pattern).as_deref() {
+            Ok(Pattern::Literal(text) | Pattern::Prefix(text)) => text.as_bytes().to_vec(),
+            Ok(Pattern::Regex(regex) | Pattern::Groups(regex, _)) => beginning(regex.as_str()),
+            Ok(Pattern::Glob(glob)) => beginning(glob.glob().regex()),
+            Ok(Pattern::Address(_) | Pattern::Network(..)) | Err(_) => Vec::new(),
+        }
+    }
+
     /// What stands in `key` for the placeholder `name`, or for the `*` of `keyGet`; nothing when it does not match.
     pub fn get<'k>(&self, function: Function, key: &'k str, pattern: &str, name: &str) -> Result<&'k str, String> {
         Ok(match self.find(function, pattern)?.as_ref() {
@@ -159,6 +178,16 @@ impl Patterns {
             _ => "",
         })
     }
+}
+
+/// What every match of a regular expression begins with, when it must be at the beginning of the text.
+fn beginning(regex: &str) -> Vec<u8> {
+    // Globs are expressions over bytes.
+    let Ok(regex) = ParserBuilder::new().utf8(false).build().parse(regex) else { return Vec::new() };
+    if !regex.properties().look_set_prefix().contains(Look::Start) {
+        return Vec::new();
+    }
+    Extractor::new().extract(&regex).longest_common_prefix().unwrap_or_default().to_vec()
 }
 
 /// Each placeholder becomes `group`; braces that are none are themselves.
@@ -255,6 +284,35 @@ mod tests {
         assert_eq!(get("keyGet2", "/res1/x", "/:a/:b", "b"), "x");
         assert_eq!(get("keyGet2", "/res1", "/:a/:b", "b"), "");
         assert_eq!(get("keyGet3", "project/proj_p1_admin/", "project/proj_{project}_admin/", "project"), "p1");
+    }
+
+    #[test]
+    fn beginnings() {
+        let patterns = Patterns::new().unwrap();
+        for (function, pattern, expected) in [
+            ("keyMatch", "/foo/*x", "/foo/"),
+            ("keyMatch", "/foo", "/foo"),
+            ("keyMatch2", "/foo/:id/bar", "/foo/"),
+            ("keyMatch2", "/a|/b", ""),
+            ("keyMatch3", "/foo/{id}", "/foo/"),
+            ("keyMatch4", "/foo/{id}", "/foo/"),
+            ("keyMatch5", "/foo/{id}", "/foo/"),
+            ("regexMatch", "^web-[0-9]+$", "web-"),
+            ("regexMatch", "^(web-1|web-2)", "web-"),
+            ("regexMatch", r"^container\.(list|inspect)$", "container."),
+            ("regexMatch", "web", ""),
+            ("regexMatch", "^web|db", ""),
+            ("regexMatch", "(?i)^web", ""),
+            ("regexMatch", "(?m)^web", ""),
+            ("globMatch", "web-*", "web-"),
+            ("globMatch", "/srv/**", "/srv/"),
+            ("globMatch", "/srv/**/x", "/srv/"),
+            ("globMatch", "{web,db}-1", ""),
+            ("globMatch", "**/x", ""),
+        ] {
+            let found = patterns.beginning(Function::named(function).unwrap(), pattern);
+            assert_eq!(String::from_utf8(found).unwrap(), expected, "{function} {pattern}");
+        }
     }
 
     #[test]

@@ -125,6 +125,7 @@ impl Policy {
             return Ok((tally.allowed, None));
         }
         for place in self.index.candidates(&mut evaluator) {
+            let place = place as usize;
             let Some((rule, eft)) = self.rules.get(place).zip(self.efts.get(place)) else { continue };
             let failed = |e| rule.place().error(format!("the matcher ({}:{}): {e}", self.matcher_place.file, self.matcher_place.line));
             if evaluator.truth(&self.matcher, Some(rule)).map_err(failed)? && tally.push(*eft, place) {
@@ -237,4 +238,69 @@ fn compile(expr: &Expr, rule: Option<&Rule>, world: &mut World) -> std::result::
         }
     });
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{prelude::*, sample::select};
+
+    /// Texts out of pieces that mean something in patterns.
+    fn text() -> impl Strategy<Value = String> {
+        let piece = select(
+            &["a", "b", "ab", "/", ".", "*", "?", "^", "$", "|", "(", ")", "[ab]", "{a}", "{1}", ":x", "\\", "é", "(?i)", "a*", ".*"][..],
+        );
+        prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+    }
+
+    fn key() -> impl Strategy<Value = String> {
+        prop_oneof!["[ab]{0,3}", "[abAé/:x?]{0,5}", text()]
+    }
+
+    fn matcher() -> impl Strategy<Value = String> {
+        let function = select(&["keyMatch", "keyMatch2", "keyMatch3", "keyMatch4", "keyMatch5", "regexMatch", "globMatch", "g"][..]);
+        let condition = prop_oneof![
+            6 => (function, select(&["a", "b"][..])).prop_map(|(function, field)| format!("{function}(r.{field}, p.{field})")),
+            1 => select(&["r.a == p.a", "p.b == r.b", "p.a == \"a\"", "r.a != p.b", "r.a.x == p.b"][..]).prop_map(str::to_owned),
+        ];
+        condition.prop_recursive(3, 12, 3, |inner| {
+            let several = prop::collection::vec(inner, 1..4);
+            (several, select(&[" && ", " || "][..])).prop_map(|(parts, sign)| format!("({})", parts.join(sign)))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// What the index leaves out does not match.
+        #[test]
+        fn no_rule_is_missed(
+            matcher in matcher(),
+            rules in prop::collection::vec((text(), text()), 1..10),
+            roles in prop::collection::vec((key(), text()), 0..6),
+            requests in prop::collection::vec((key(), key()), 1..6),
+        ) {
+            let model = format!(
+                "[request_definition]\nr = a, b\n[policy_definition]\np = a, b\n[role_definition]\ng = _, _\n\
+                 [policy_effect]\ne = some(where (p.eft == allow))\n[matchers]\nm = {matcher}\n"
+            );
+            let model = Source { name: "m", text: &model };
+            let load = |rules: &str| Policy::load(model, &[Source { name: "p", text: rules }], &Matching::default());
+            let lines = rules.iter().map(|(a, b)| format!("p, \"{a}\", \"{b}\"\n"));
+            // Not every text is a pattern; one line is.
+            let valid: Vec<String> = lines.filter(|line| load(line).is_ok()).chain(["p, a, b\n".to_owned()]).collect();
+            let roles: String = roles.iter().map(|(a, b)| format!("g, \"{a}\", \"{b}\"\n")).collect();
+            let policy = load(&(valid.concat() + &roles)).unwrap();
+            for (a, b) in requests {
+                let (a, b) = (Value::from(a), Value::from(b));
+                let request = [&a, &b];
+                let mut evaluator = Evaluator::new(&policy.world, &request);
+                let found = policy.index.candidates(&mut evaluator);
+                for (place, rule) in (0..).zip(&policy.rules).filter(|(place, _)| !found.contains(place)) {
+                    let truth = evaluator.truth(&policy.matcher, Some(rule));
+                    prop_assert_ne!(truth, Ok(true), "{} {:?}: {:?} of {:?}", matcher, request, place, valid);
+                }
+            }
+        }
+    }
 }

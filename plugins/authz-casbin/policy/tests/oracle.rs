@@ -171,6 +171,11 @@ fn matcher() -> impl Strategy<Value = String> {
         .prop_map(|parts| parts.join(" || "))
 }
 
+/// What a rule has in its second field: a word, or what is a pattern to every function.
+fn pattern() -> impl Strategy<Value = &'static str> {
+    prop_oneof![word(), select(&["x*", ".*", "^x", "^x1$", "^(x1|x2)$", "x|y", "[xy]", "x.*", "x?"][..])]
+}
+
 fn word() -> impl Strategy<Value = &'static str> {
     select(&["x1", "x2", "x3", "y", "z", "x"][..])
 }
@@ -182,7 +187,7 @@ proptest! {
     fn anything(
         matcher in matcher(),
         effect in select(&[SOME_ALLOW, NO_DENY, BOTH, PRIORITY][..]),
-        rules in prop::collection::vec((word(), word(), select(&["allow", "allow", "deny", "indeterminate"][..])), 1..12),
+        rules in prop::collection::vec((word(), pattern(), select(&["allow", "allow", "deny", "indeterminate"][..])), 1..12),
         roles in prop::collection::vec((word(), word()), 0..8),
         requests in prop::collection::vec((word(), word(), -3i32..6), 1..12),
     ) {
