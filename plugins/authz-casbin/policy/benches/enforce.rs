@@ -1,5 +1,6 @@
 //! Role based policies of Casbin's own benchmark: ten users for a role, one role for ten rules' worth of data. Beside it the casbin
-//! crate with the same files and requests. And one whose rules are all about the caller's role.
+//! crate with the same files and requests. And policies whose rules are all about the caller's role: patterns of objects, in the rules or
+//! in the relations of a role definition.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
@@ -12,6 +13,7 @@ const RBAC: &str = "[request_definition]\nr = sub, obj, act\n[policy_definition]
                     [policy_effect]\ne = some(where (p.eft == allow))\n[matchers]\n";
 const EQUAL: &str = "m = g(r.sub, p.sub) && r.obj == p.obj && r.act == p.act\n";
 const PATTERNS: &str = "m = g(r.sub, p.sub) && keyMatch(r.obj, p.obj) && regexMatch(r.act, p.act)\n";
+const OBJECT_ROLES: &str = "m = g(r.sub, p.sub) && g2(r.obj, p.obj) && regexMatch(r.act, p.act)\n";
 
 fn rules(count: usize, obj: &str, act: &str) -> String {
     let mut text = String::new();
@@ -25,17 +27,26 @@ fn rules(count: usize, obj: &str, act: &str) -> String {
 }
 
 /// All of the rules are about one role. The last one decides.
-fn own(count: usize) -> String {
-    let mut text = String::new();
-    for i in 1..count {
+fn one_role(count: usize) -> String {
+    let mut text = String::from("g, alice, team\n");
+    for i in 1..=count {
         writeln!(text, "p, team, project{i}-*, ^(read|write)$").unwrap();
     }
-    text + "p, team, mine-*, ^read$\ng, alice, team\n"
+    text
 }
 
-fn ours(c: &mut Criterion, name: &str, model: &str, rules: &str, request: [&str; 3]) {
+/// The same with a role for the objects of a project.
+fn object_roles(count: usize) -> String {
+    let mut text = String::from("g, alice, team\n");
+    for i in 1..=count {
+        writeln!(text, "p, team, project{i}, ^(read|write)$\ng2, project{i}-*, project{i}").unwrap();
+    }
+    text
+}
+
+fn ours(c: &mut Criterion, name: &str, model: &str, rules: &str, request: [&str; 3], matching: &Matching) {
     let (model, rules) = (Source { name: "m", text: model }, Source { name: "p", text: rules });
-    let policy = Policy::load(model, &[rules], &Matching::default()).unwrap();
+    let policy = Policy::load(model, &[rules], matching).unwrap();
     let request = request.map(Value::from);
     let request = request.each_ref();
     assert!(policy.judge(&request).unwrap().allowed);
@@ -54,16 +65,21 @@ fn theirs(c: &mut Criterion, name: &str, model: &str, rules: &str, request: [&st
 }
 
 fn enforce(c: &mut Criterion) {
+    let literal = Matching::default();
+    let matching = Matching { roles: vec![("g2".to_owned(), "keyMatch".to_owned())], domains: Vec::new() };
     for count in [1_000, 10_000] {
         let (user, data) = (format!("user{}", count * 5 + 1), format!("data{}", count / 20));
         let request = [user.as_str(), data.as_str(), "read"];
         let equal = (format!("{RBAC}{EQUAL}"), rules(count, "", "read"));
-        ours(c, &format!("rbac/{count}"), &equal.0, &equal.1, request);
+        ours(c, &format!("rbac/{count}"), &equal.0, &equal.1, request, &literal);
         theirs(c, &format!("rbac/{count}/casbin"), &equal.0, &equal.1, request);
         let patterns = (format!("{RBAC}{PATTERNS}"), rules(count, "*", "(read)|(write)"));
-        ours(c, &format!("patterns/{count}"), &patterns.0, &patterns.1, request);
-        let own = (format!("{RBAC}{PATTERNS}"), own(count));
-        ours(c, &format!("one-role/{count}"), &own.0, &own.1, ["alice", "mine-web", "read"]);
+        ours(c, &format!("patterns/{count}"), &patterns.0, &patterns.1, request, &literal);
+        let object = format!("project{count}-web");
+        let request = ["alice", object.as_str(), "read"];
+        ours(c, &format!("one-role/{count}"), &patterns.0, &one_role(count), request, &literal);
+        let model = format!("{}{OBJECT_ROLES}", RBAC.replace("g = _, _\n", "g = _, _\ng2 = _, _\n"));
+        ours(c, &format!("object-roles/{count}"), &model, &object_roles(count), request, &matching);
     }
     let text = rules(10_000, "*", "(read)|(write)");
     let model = format!("{RBAC}{PATTERNS}");

@@ -6,12 +6,17 @@
 //! too much and is never too little: the whole matcher decides.
 
 use crate::{
+    beginnings::Beginnings,
     eval::{Evaluator, World},
     expr::{Expr, Operator},
-    pattern::{Function, Patterns},
+    pattern::Function,
     rules::Rule,
 };
-use std::{cmp::Ordering, collections::HashMap, ops::Range};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::Range,
+};
 
 /// Conjunctions that a matcher is written as at the most; brackets that would make more of it are one condition.
 const MOST_ALTERNATIVES: usize = 16;
@@ -23,17 +28,20 @@ pub(crate) struct Index {
     rules: usize,
 }
 
-/// What a field of the rules must be, and what it is.
+/// What a field of the rules must be. What it is in each of them has a number.
 #[derive(Debug)]
 struct Key {
     source: Source,
-    texts: Texts,
+    /// By what the fields are.
+    texts: HashMap<String, u32>,
+    /// By what all begin with that match the fields; none where fields are no patterns. The numbers are in this order.
+    patterns: Beginnings<u32>,
 }
 
 /// What one of the alternatives of a matcher requires.
 #[derive(Debug)]
 struct Part {
-    /// For each of these keys, by its place, the number of the text that each of `rules` has.
+    /// For each of these keys, by its place, the number that each of `rules` has.
     columns: Vec<(usize, Vec<u32>)>,
     /// All rules, sorted by the first column, then by the next.
     rules: Vec<u32>,
@@ -48,14 +56,6 @@ enum Source {
     Pattern(Function, Expr),
 }
 
-/// Texts, numbered in their order.
-#[derive(Debug)]
-struct Texts {
-    sorted: Vec<Vec<u8>>,
-    /// For each the longest other one that it begins with.
-    within: Vec<Option<u32>>,
-}
-
 impl Index {
     /// For these rules and a matcher.
     pub fn new(matcher: &Expr, rules: &[Rule], world: &World) -> Self {
@@ -68,7 +68,7 @@ impl Index {
             })
         };
         let places: Vec<Vec<usize>> = alternatives.into_iter().map(|a| a.into_iter().map(&mut place).collect()).collect();
-        let keys = sources.into_iter().map(|(field, source)| Key::new(field, source, rules, &world.patterns));
+        let keys = sources.into_iter().map(|(field, source)| Key::new(field, source, rules, world));
         let (keys, numbers): (Vec<Key>, Vec<Vec<u32>>) = keys.unzip();
         let parts = places.into_iter().map(|keys| Part::new(keys, &numbers, rules.len())).collect();
         Self { keys, parts, rules: rules.len() }
@@ -151,7 +151,8 @@ fn source(condition: &Expr, world: &World) -> Option<(usize, Source)> {
             let (Some(name), Some(Expr::Rule(field)), domain) = (arguments.first(), arguments.get(1), arguments.get(2)) else {
                 return None;
             };
-            let fits = name.of_request() && domain.is_none_or(Expr::of_request) && world.roles.get(*place)?.literal();
+            let known = world.roles.get(*place)?.role_matching.is_none_or(Function::begins);
+            let fits = known && name.of_request() && domain.is_none_or(Expr::of_request);
             fits.then(|| (*field, Source::Role(*place, name.clone(), domain.cloned())))
         }
         Expr::Call(function, arguments) if function.begins() => match arguments.as_slice() {
@@ -191,18 +192,24 @@ fn narrow(columns: &[(&[u32], &[u32])], mut rows: Range<usize>, found: &mut impl
 }
 
 impl Key {
-    /// With the number that each rule has.
-    fn new(field: usize, source: Source, rules: &[Rule], patterns: &Patterns) -> (Self, Vec<u32>) {
-        let text = |field: &str| match &source {
-            Source::Pattern(function, _) => patterns.beginning(*function, field),
-            Source::Equal(_) | Source::Role(..) => field.as_bytes().to_vec(),
+    /// With the number of each rule.
+    fn new(field: usize, source: Source, rules: &[Rule], world: &World) -> (Self, Vec<u32>) {
+        let function = match &source {
+            Source::Equal(_) => None,
+            Source::Role(place, ..) => world.roles.get(*place).and_then(|roles| roles.role_matching),
+            Source::Pattern(function, _) => Some(*function),
         };
-        let mut known: HashMap<&str, Vec<u8>> = HashMap::new();
-        let fields = rules.iter().map(|rule| rule.field(field));
-        let had: Vec<_> = fields.map(|field| known.entry(field).or_insert_with(|| text(field)).clone()).collect();
-        let texts = Texts::new(had.clone());
-        let numbers = had.iter().filter_map(|text| texts.number(text)).collect();
-        (Self { source, texts }, numbers)
+        let begin = |text: &str| function.map_or_else(|| text.as_bytes().to_vec(), |function| world.patterns.beginning(function, text));
+        let mut begins: HashMap<&str, Vec<u8>> = HashMap::new();
+        for text in rules.iter().map(|rule| rule.field(field)) {
+            begins.entry(text).or_insert_with(|| begin(text));
+        }
+        let numbers: BTreeMap<&[u8], u32> = begins.values().map(Vec::as_slice).collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+        let number = |begin: &Vec<u8>| numbers.get(begin.as_slice()).copied().unwrap_or_default();
+        let texts: HashMap<String, u32> = begins.iter().map(|(text, begin)| ((*text).to_owned(), number(begin))).collect();
+        let of_rules = rules.iter().filter_map(|rule| texts.get(rule.field(field)).copied()).collect();
+        let patterns = numbers.iter().filter(|_| function.is_some()).map(|(begin, number)| (begin.to_vec(), *number)).collect();
+        (Self { source, texts, patterns }, of_rules)
     }
 
     /// The numbers that fit the request, ascending. What cannot be compared with a text is an error, as it is to the matcher.
@@ -211,50 +218,22 @@ impl Key {
         match &self.source {
             Source::Equal(expr) => {
                 if let Some(text) = evaluator.text(expr, None)? {
-                    numbers.extend(self.texts.number(text.as_bytes()));
+                    numbers.extend(self.texts.get(&*text));
                 }
             }
-            Source::Role(place, name, domain) => {
-                evaluator.roles_of(*place, name, domain.as_ref(), &mut |role| numbers.extend(self.texts.number(role.as_bytes())))?;
-                numbers.sort_unstable();
-                numbers.dedup();
-            }
+            Source::Role(place, name, domain) => evaluator.roles_of(*place, name, domain.as_ref(), &mut |role| {
+                numbers.extend(self.texts.get(role));
+                numbers.extend(self.patterns.of(role.as_bytes()));
+            })?,
             Source::Pattern(_, expr) => {
                 if let Some(text) = evaluator.text(expr, None)? {
-                    numbers.extend(self.texts.beginnings(text.as_bytes()));
-                    numbers.reverse();
+                    numbers.extend(self.patterns.of(text.as_bytes()));
                 }
             }
         }
+        numbers.sort_unstable();
+        numbers.dedup();
         Ok(numbers)
-    }
-}
-
-impl Texts {
-    fn new(mut sorted: Vec<Vec<u8>>) -> Self {
-        sorted.sort_unstable();
-        sorted.dedup();
-        let mut within = Vec::with_capacity(sorted.len());
-        // The one before, and what that begins with.
-        let mut open: Vec<(u32, &[u8])> = Vec::new();
-        for (number, text) in (0..).zip(&sorted) {
-            while open.pop_if(|(_, begin)| !text.starts_with(begin)).is_some() {}
-            within.push(open.last().map(|(number, _)| *number));
-            open.push((number, text));
-        }
-        Self { sorted, within }
-    }
-
-    fn number(&self, text: &[u8]) -> Option<u32> {
-        self.sorted.binary_search_by(|t| t.as_slice().cmp(text)).ok().and_then(|at| u32::try_from(at).ok())
-    }
-
-    /// Those that `text` begins with, the longest first.
-    fn beginnings(&self, text: &[u8]) -> impl Iterator<Item = u32> {
-        // Whatever stands between a beginning and `text` has that beginning, too. So has the last one before `text`.
-        let last = self.sorted.partition_point(|t| t.as_slice() <= text).checked_sub(1).and_then(|at| u32::try_from(at).ok());
-        std::iter::successors(last, |number| self.within.get(*number as usize).copied().flatten())
-            .skip_while(move |number| !self.sorted.get(*number as usize).is_some_and(|t| text.starts_with(t)))
     }
 }
 
@@ -265,15 +244,6 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn beginnings(texts in prop::collection::vec("[ab]{0,4}", 0..12), text in "[abc]{0,5}") {
-            let texts = Texts::new(texts.into_iter().map(String::into_bytes).collect());
-            let expected: Vec<_> = (0..).zip(&texts.sorted).filter(|(_, t)| text.as_bytes().starts_with(t)).map(|(n, _)| n).collect();
-            let mut found: Vec<_> = texts.beginnings(text.as_bytes()).collect();
-            found.reverse();
-            prop_assert_eq!(found, expected);
-        }
 
         #[test]
         fn rows_that_fit(

@@ -8,6 +8,7 @@
 //!
 //! Start reading at [`policy`]; the rest in the order of a request: [`index`], [`eval`], [`effect`].
 
+mod beginnings;
 mod effect;
 mod error;
 mod eval;

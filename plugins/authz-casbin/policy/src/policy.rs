@@ -183,7 +183,7 @@ fn relate(rule: &Rule, model: &Model, at: usize, world: &mut World) -> Result<()
             world.patterns.prepare(function, name).map_err(|e| rule.place().error(e))?;
         }
     }
-    roles.add(rule.field(0), rule.field(1), domain);
+    roles.add(rule.field(0), rule.field(1), domain, &world.patterns);
     Ok(())
 }
 
@@ -198,46 +198,63 @@ fn sort(rules: &mut [Rule], at: usize) -> Result<()> {
 
 /// Parses and compiles what the rules hold, so that a mistake is found now and with its line.
 fn prepare(matcher: &Expr, rules: &[Rule], scope: &Scope<'_>, world: &mut World, place: &Place) -> Result<()> {
-    compile(matcher, None, world).map_err(|e| place.error(e))?;
+    let fixed = Fixed::of(matcher, world);
+    fixed.compile_texts(world).map_err(|e| place.error(e))?;
     for rule in rules {
-        compile(matcher, Some(rule), world).map_err(|e| rule.place().error(e))?;
-        let mut texts = Vec::new();
-        matcher.walk(&mut |expr| {
-            if let Expr::Eval(field) = expr {
-                texts.push(rule.field(*field));
-            }
-        });
-        for text in texts {
+        fixed.compile_fields(rule, world).map_err(|e| rule.place().error(e))?;
+        for text in fixed.evals.iter().map(|field| rule.field(*field)) {
             let failed = |e| rule.place().error(format!("`{text}`: {e}"));
             let expr = parser::parse(text, scope).map_err(failed)?;
-            let mut nested = false;
-            expr.walk(&mut |e| nested |= matches!(e, Expr::Eval(_)));
-            if nested {
+            let within = Fixed::of(&expr, world);
+            if !within.evals.is_empty() {
                 return Err(failed("`eval` within `eval`".to_owned()));
             }
-            compile(&expr, None, world).map_err(failed)?;
-            compile(&expr, Some(rule), world).map_err(failed)?;
+            within.compile_texts(world).map_err(failed)?;
+            within.compile_fields(rule, world).map_err(failed)?;
             world.evals.insert(text.to_owned(), expr);
         }
     }
     Ok(())
 }
 
-/// Compiles the patterns that are the same for every request: constants, or fields of this rule.
-fn compile(expr: &Expr, rule: Option<&Rule>, world: &mut World) -> std::result::Result<(), String> {
-    let mut outcome = Ok(());
-    expr.walk(&mut |expr| {
-        let Expr::Call(function, arguments) = expr else { return };
-        let pattern = match (arguments.get(1), rule) {
-            (Some(Expr::Text(text)), None) => Some(text.as_str()),
-            (Some(Expr::Rule(field)), Some(rule)) => Some(rule.field(*field)),
-            _ => None,
-        };
-        if let (Some(pattern), Ok(())) = (pattern, &outcome) {
-            outcome = world.patterns.prepare(*function, pattern);
-        }
-    });
-    outcome
+/// What an expression holds that is the same for every request.
+#[derive(Default)]
+struct Fixed<'e> {
+    texts: Vec<(Function, &'e str)>,
+    /// Patterns in fields of the rules.
+    fields: Vec<(Function, usize)>,
+    /// Fields of the rules that are expressions.
+    evals: Vec<usize>,
+}
+
+impl<'e> Fixed<'e> {
+    fn of(expr: &'e Expr, world: &World) -> Self {
+        let mut found = Self::default();
+        expr.walk(&mut |expr| match expr {
+            Expr::Call(function, arguments) => match arguments.get(1) {
+                Some(Expr::Text(text)) => found.texts.push((*function, text)),
+                Some(Expr::Rule(field)) => found.fields.push((*function, *field)),
+                _ => {}
+            },
+            Expr::Role(place, arguments) => {
+                let function = world.roles.get(*place).and_then(|roles| roles.role_matching);
+                if let (Some(Expr::Rule(field)), Some(function)) = (arguments.get(1), function) {
+                    found.fields.push((function, *field));
+                }
+            }
+            Expr::Eval(field) => found.evals.push(*field),
+            _ => {}
+        });
+        found
+    }
+
+    fn compile_texts(&self, world: &mut World) -> std::result::Result<(), String> {
+        self.texts.iter().try_for_each(|(function, text)| world.patterns.prepare(*function, text))
+    }
+
+    fn compile_fields(&self, rule: &Rule, world: &mut World) -> std::result::Result<(), String> {
+        self.fields.iter().try_for_each(|(function, field)| world.patterns.prepare(*function, rule.field(*field)))
+    }
 }
 
 #[cfg(test)]
@@ -278,6 +295,7 @@ mod tests {
             matcher in matcher(),
             rules in prop::collection::vec((text(), text()), 1..10),
             roles in prop::collection::vec((key(), text()), 0..6),
+            matching in prop::option::of(select(&["keyMatch", "keyMatch2", "regexMatch", "globMatch"][..])),
             requests in prop::collection::vec((key(), key()), 1..6),
         ) {
             let model = format!(
@@ -285,12 +303,14 @@ mod tests {
                  [policy_effect]\ne = some(where (p.eft == allow))\n[matchers]\nm = {matcher}\n"
             );
             let model = Source { name: "m", text: &model };
-            let load = |rules: &str| Policy::load(model, &[Source { name: "p", text: rules }], &Matching::default());
-            let lines = rules.iter().map(|(a, b)| format!("p, \"{a}\", \"{b}\"\n"));
-            // Not every text is a pattern; one line is.
-            let valid: Vec<String> = lines.filter(|line| load(line).is_ok()).chain(["p, a, b\n".to_owned()]).collect();
-            let roles: String = roles.iter().map(|(a, b)| format!("g, \"{a}\", \"{b}\"\n")).collect();
-            let policy = load(&(valid.concat() + &roles)).unwrap();
+            let matching = Matching { roles: matching.map(|f| ("g".to_owned(), f.to_owned())).into_iter().collect(), domains: Vec::new() };
+            let load = |rules: &str| Policy::load(model, &[Source { name: "p", text: rules }], &matching);
+            let line = |kind: &str, (a, b): &(String, String)| format!("{kind}, \"{a}\", \"{b}\"\n");
+            let lines = rules.iter().map(|fields| line("p", fields)).chain(roles.iter().map(|fields| line("g", fields)));
+            // Not every text is a pattern; one rule is.
+            let rule = "p, a, b\n";
+            let valid = lines.filter(|line| load(&format!("{rule}{line}")).is_ok()).fold(rule.to_owned(), |valid, line| valid + &line);
+            let policy = load(&valid).unwrap();
             for (a, b) in requests {
                 let (a, b) = (Value::from(a), Value::from(b));
                 let request = [&a, &b];

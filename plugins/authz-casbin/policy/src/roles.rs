@@ -3,8 +3,11 @@
 //! Roles have roles. A relation may go in circles, and has no greatest depth. With a domain in the definition, relations of
 //! different domains know nothing of each other.
 
-use crate::pattern::{Function, Patterns};
-use std::collections::HashMap;
+use crate::{
+    beginnings::Beginnings,
+    pattern::{Function, Patterns},
+};
+use std::collections::{BTreeSet, HashMap};
 
 /// The domain of definitions without one.
 const NO_DOMAIN: u32 = u32::MAX;
@@ -14,11 +17,20 @@ pub(crate) struct Roles {
     names: Vec<String>,
     numbers: HashMap<String, u32>,
     /// By domain.
-    links: HashMap<u32, HashMap<u32, Vec<u32>>>,
+    relations: HashMap<u32, Relation>,
+    /// The domains where they are patterns, by what all begin with that match them.
+    domains: Beginnings<BTreeSet<u32>>,
     /// Compares a name with the patterns among the names.
     pub role_matching: Option<Function>,
     /// The same for domains.
     pub domain_matching: Option<Function>,
+}
+
+#[derive(Debug, Default)]
+struct Relation {
+    links: HashMap<u32, Vec<u32>>,
+    /// The names in it where they are patterns, by what all begin with that match them.
+    patterns: Beginnings<BTreeSet<u32>>,
 }
 
 /// All roles that somebody has, by number and sorted; not the name itself when it is unknown.
@@ -30,10 +42,20 @@ impl Roles {
         Self { role_matching, domain_matching, ..Self::default() }
     }
 
-    pub fn add(&mut self, from: &str, to: &str, domain: Option<&str>) {
-        let (from, to) = (self.number(from), self.number(to));
-        let domain = domain.map_or(NO_DOMAIN, |d| self.number(d));
-        self.links.entry(domain).or_default().entry(from).or_default().push(to);
+    /// What of the names is a pattern has been prepared.
+    pub fn add(&mut self, from: &str, to: &str, domain: Option<&str>, patterns: &Patterns) {
+        let (from, to) = ((self.number(from), from), (self.number(to), to));
+        let of = domain.map_or(NO_DOMAIN, |d| self.number(d));
+        if let (Some(domain), Some(function)) = (domain, self.domain_matching) {
+            self.domains.at(patterns.beginning(function, domain)).insert(of);
+        }
+        let relation = self.relations.entry(of).or_default();
+        relation.links.entry(from.0).or_default().push(to.0);
+        if let Some(function) = self.role_matching {
+            for (number, name) in [from, to] {
+                relation.patterns.at(patterns.beginning(function, name)).insert(number);
+            }
+        }
     }
 
     fn number(&mut self, name: &str) -> u32 {
@@ -50,11 +72,6 @@ impl Roles {
         self.names.get(number as usize).map_or("", String::as_str)
     }
 
-    /// Whether names stand for themselves only.
-    pub fn literal(&self) -> bool {
-        self.role_matching.is_none()
-    }
-
     /// All roles of `name`, with the patterns that it matches.
     pub fn reach(&self, name: &str, domain: Option<&str>, patterns: &Patterns) -> Result<Reach, String> {
         let relations = self.relations(domain, patterns)?;
@@ -64,32 +81,29 @@ impl Roles {
         while let Some(number) = waiting.pop() {
             if let Err(at) = reached.binary_search(&number) {
                 reached.insert(at, number);
-                waiting.extend(relations.iter().filter_map(|r| r.get(&number)).flatten());
+                waiting.extend(relations.iter().filter_map(|r| r.links.get(&number)).flatten());
                 self.matched(self.name(number), &relations, patterns, &mut waiting)?;
             }
         }
         Ok(Reach(reached))
     }
 
-    fn relations(&self, domain: Option<&str>, patterns: &Patterns) -> Result<Vec<&HashMap<u32, Vec<u32>>>, String> {
-        let (Some(domain), Some(function)) = (domain, self.domain_matching) else {
-            let number = domain.map_or(Some(NO_DOMAIN), |d| self.numbers.get(d).copied());
-            return Ok(number.and_then(|n| self.links.get(&n)).into_iter().collect());
-        };
-        let mut relations = Vec::new();
-        for (number, links) in &self.links {
-            let name = self.name(*number);
-            if name == domain || patterns.matches(function, domain, name)? {
-                relations.push(links);
+    fn relations(&self, domain: Option<&str>, patterns: &Patterns) -> Result<Vec<&Relation>, String> {
+        let mut domains: BTreeSet<u32> = domain.map_or(Some(NO_DOMAIN), |d| self.numbers.get(d).copied()).into_iter().collect();
+        if let (Some(domain), Some(function)) = (domain, self.domain_matching) {
+            for number in self.domains.of(domain.as_bytes()).flatten() {
+                if patterns.matches(function, domain, self.name(*number))? {
+                    domains.insert(*number);
+                }
             }
         }
-        Ok(relations)
+        Ok(domains.iter().filter_map(|number| self.relations.get(number)).collect())
     }
 
     /// The names in these relations that are patterns which `name` matches.
-    fn matched(&self, name: &str, relations: &[&HashMap<u32, Vec<u32>>], patterns: &Patterns, found: &mut Vec<u32>) -> Result<(), String> {
+    fn matched(&self, name: &str, relations: &[&Relation], patterns: &Patterns, found: &mut Vec<u32>) -> Result<(), String> {
         let Some(function) = self.role_matching else { return Ok(()) };
-        for number in relations.iter().flat_map(|r| r.iter()).flat_map(|(from, to)| std::iter::once(from).chain(to)) {
+        for number in relations.iter().flat_map(|r| r.patterns.of(name.as_bytes())).flatten() {
             if patterns.matches(function, name, self.name(*number))? {
                 found.push(*number);
             }
@@ -120,6 +134,7 @@ impl Roles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::{prelude::*, sample::select};
 
     fn has(roles: &Roles, name: &str, role: &str, domain: Option<&str>) -> bool {
         let patterns = Patterns::new().unwrap();
@@ -129,11 +144,12 @@ mod tests {
 
     #[test]
     fn circles_and_depth() {
+        let patterns = Patterns::new().unwrap();
         let mut roles = Roles::default();
         for i in 0..1000 {
-            roles.add(&format!("r{i}"), &format!("r{}", i + 1), None);
+            roles.add(&format!("r{i}"), &format!("r{}", i + 1), None, &patterns);
         }
-        roles.add("r1000", "r0", None);
+        roles.add("r1000", "r0", None, &patterns);
         assert!(has(&roles, "r1", "r0", None));
         assert!(!has(&roles, "r1", "x", None));
         assert!(has(&roles, "x", "x", None), "everyone is himself");
@@ -141,9 +157,10 @@ mod tests {
 
     #[test]
     fn domains_are_apart() {
+        let patterns = Patterns::new().unwrap();
         let mut roles = Roles::default();
-        roles.add("alice", "admin", Some("one"));
-        roles.add("admin", "root", Some("two"));
+        roles.add("alice", "admin", Some("one"), &patterns);
+        roles.add("admin", "root", Some("two"), &patterns);
         assert!(has(&roles, "alice", "admin", Some("one")));
         assert!(!has(&roles, "alice", "admin", Some("two")));
         assert!(!has(&roles, "alice", "root", Some("one")));
@@ -152,12 +169,49 @@ mod tests {
 
     #[test]
     fn patterns_among_names() {
+        let patterns = Patterns::new().unwrap();
         let mut roles = Roles::matching(Some(Function::KeyMatch2), Some(Function::KeyMatch));
-        roles.add("/book/:id", "books", Some("*"));
-        roles.add("books", "everything", Some("one"));
+        roles.add("/book/:id", "books", Some("*"), &patterns);
+        roles.add("books", "everything", Some("one"), &patterns);
         assert!(has(&roles, "/book/1", "books", Some("two")));
         assert!(has(&roles, "/book/1", "everything", Some("one")));
         assert!(!has(&roles, "/book/1", "everything", Some("two")));
         assert!(has(&roles, "/pen/1", "/pen/:id", Some("one")), "patterns of the policy count, too");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// As if every name were compared with every other.
+        #[test]
+        fn patterns_are_found(
+            lines in prop::collection::vec((name(), name(), select(&["one", "two", "t*"][..])), 0..8),
+            function in select(&[Function::KeyMatch, Function::KeyMatch2, Function::RegexMatch, Function::GlobMatch][..]),
+            (from, to, domain) in (name(), name(), select(&["one", "two", "three"][..])),
+        ) {
+            let patterns = Patterns::new().unwrap();
+            let mut roles = Roles::matching(Some(function), Some(Function::KeyMatch));
+            for (from, to, domain) in &lines {
+                roles.add(from, to, Some(domain), &patterns);
+            }
+            let fits = |name: &str, pattern: &str| name == pattern || patterns.matches(function, name, pattern).unwrap();
+            let links = lines.iter().filter(|(.., d)| *d == domain || patterns.matches(Function::KeyMatch, domain, d).unwrap());
+            let links: Vec<_> = links.map(|(from, to, _)| (*from, *to)).collect();
+            let mut reached = vec![from];
+            while let Some(next) = links
+                .iter()
+                .flat_map(|(a, b)| [(*a, *a), (*b, *b), (*a, *b)])
+                .find(|(by, to)| !reached.contains(to) && reached.iter().any(|r| if by == to { fits(r, by) } else { r == by }))
+            {
+                reached.push(next.1);
+            }
+            let reach = roles.reach(from, Some(domain), &patterns).unwrap();
+            let expected = reached.iter().any(|r| fits(r, to));
+            prop_assert_eq!(roles.has(from, &reach, to, &patterns).unwrap(), expected, "{:?}", reached);
+        }
+    }
+
+    fn name() -> impl Strategy<Value = &'static str> {
+        select(&["a", "ab", "abc", "a*", "ab*", "^a", "^ab", "a/:x", "[ab]"][..])
     }
 }

@@ -71,6 +71,10 @@ fn names_of_roles_that_are_patterns() {
     let mistake = |matching| load(&text, rules, &matching).unwrap_err();
     assert!(mistake(Matching { roles: pair("g3", "keyMatch"), domains: Vec::new() }).contains("`g3`"));
     assert!(mistake(Matching { roles: pair("g", "keyGet"), domains: Vec::new() }).contains("`keyGet`"));
+    let regex = Matching { roles: pair("g", "regexMatch"), domains: Vec::new() };
+    for rules in ["p, a, b\np, (, b", "p, a, b\ng, (, a, b"] {
+        assert!(load(&text, rules, &regex).unwrap_err().starts_with("policy.csv:2: the pattern `(`"));
+    }
 }
 
 #[test]
