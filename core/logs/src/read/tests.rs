@@ -244,6 +244,24 @@ async fn tail_and_follow() {
     }
 }
 
+#[tokio::test]
+async fn tail_of_a_line_that_goes_on() {
+    for kind in [Kind::Json, Kind::Local] {
+        let log = Log::new(kind);
+        log.append(".1", 1, "one");
+        log.append_bytes(".1", &log.bytes(Source::Stdout, 2, "tw", false));
+        log.append_bytes("", b"");
+        for compressed in [false, true] {
+            if compressed {
+                log.compress(".1");
+            }
+            for (lines, expected) in [(0, ""), (1, "tw"), (2, "one\ntw")] {
+                assert_eq!(log.read(LogQuery { tail: Tail::Lines(lines), ..ALL }, RAW).await, expected, "{lines} of {kind:?}");
+            }
+        }
+    }
+}
+
 /// What the monitor does when a file is full, as fast as possible and with compression aside.
 fn rotate(log: &Log, files: u32, compressing: &mut Option<thread::JoinHandle<()>>) {
     if let Some(thread) = compressing.take() {

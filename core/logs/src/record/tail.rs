@@ -59,6 +59,10 @@ fn begins_in(records: &mut Records, counter: &mut Counter) -> io::Result<bool> {
         }
     }
     let skip = forwards(records, counter)?;
+    if counter.wanted == 0 {
+        // Nothing of what was read is wanted, the beginning of a line at its end included.
+        return Ok(true);
+    }
     records.rewind()?;
     Ok(skip.inspect(|lines| records.skip(*lines)).is_some())
 }
