@@ -21,17 +21,16 @@ use wharf_types::{Error, Result, error::Context};
 /// How long a killed process may take to vanish.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(2);
+/// How long a process may take to execute another program. There are some that never have a command line.
+const EXEC: Duration = Duration::from_millis(200);
+
+/// Flags in `/proc/PID/stat` (`include/linux/sched.h`).
+const PF_EXITING: u32 = 0x4;
+const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// Cleans up after the task in `dir`; the directory itself is left to the caller.
 pub fn run(dir: &Path) -> Result<()> {
-    // One that is killed may have forked another since the list was made.
-    loop {
-        let helpers = helpers(dir);
-        if helpers.is_empty() {
-            break;
-        }
-        helpers.into_iter().try_for_each(kill)?;
-    }
+    end_helpers(dir)?;
     let launch: Launch = match fs::read(dir.join(file::LAUNCH)) {
         Ok(text) => serde_json::from_slice(&text)?,
         // Without a launch, no monitor was ever started.
@@ -52,14 +51,49 @@ pub fn run(dir: &Path) -> Result<()> {
     cgroups.iter().try_for_each(Cgroup::remove)
 }
 
-/// The monitor of a task, and whatever it has forked to run a runtime, which would go on without it. A process is known by its
-/// command line, which names the directory.
-fn helpers(dir: &Path) -> Vec<ProcessRef> {
+/// Kills the monitor of a task, and whatever it has forked to run a runtime, which would go on without it.
+fn end_helpers(dir: &Path) -> Result<()> {
+    let deadline = Instant::now() + EXEC;
+    loop {
+        let (helpers, unsure) = helpers(dir);
+        if helpers.is_empty() {
+            if !unsure || Instant::now() > deadline {
+                return Ok(());
+            }
+            sleep(PAUSE);
+        }
+        // One that is killed may have forked another since the list was made.
+        helpers.into_iter().try_for_each(kill)?;
+    }
+}
+
+/// The helpers that there are, and whether there may be another. A process is known by its command line, which names the directory.
+fn helpers(dir: &Path) -> (Vec<ProcessRef>, bool) {
     let own = std::process::id().to_string();
     let pids = fs::read_dir("/proc").into_iter().flatten().flatten().map(|e| e.file_name());
     let pids = pids.filter_map(|name| name.into_string().ok()).filter(|name| *name != own && name.parse::<i32>().is_ok());
-    let belongs = |pid: &String| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| is_helper(&line, dir));
-    pids.filter(belongs).filter_map(|pid| ProcessRef::from_stat(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?).ok()).collect()
+    let (mut helpers, mut unsure) = (Vec::new(), false);
+    for pid in pids {
+        let Ok(cmdline) = fs::read(format!("/proc/{pid}/cmdline")) else { continue };
+        if !cmdline.is_empty() && !is_helper(&cmdline, dir) {
+            continue;
+        }
+        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
+        if cmdline.is_empty() {
+            unsure |= executes(&stat);
+        } else {
+            helpers.extend(ProcessRef::from_stat(&stat));
+        }
+    }
+    (helpers, unsure)
+}
+
+/// Whether a process without a command line may be about to get one: within `execve` it has none. Threads of the kernel, and what is
+/// ending, have none either.
+fn executes(stat: &str) -> bool {
+    let mut fields = stat.rsplit_once(')').map_or("", |(_, after)| after).split_whitespace();
+    let (state, flags) = (fields.next(), fields.nth(5).and_then(|flags| flags.parse::<u32>().ok()));
+    !matches!(state, None | Some("Z" | "X")) && flags.is_some_and(|flags| flags & (PF_EXITING | PF_KTHREAD) == 0)
 }
 
 fn is_helper(cmdline: &[u8], dir: &Path) -> bool {
@@ -117,5 +151,17 @@ mod tests {
         assert!(!is_helper(b"wharf-shim\0monitor\0/run/wharf/tasks/12\0", dir));
         assert!(!is_helper(b"wharf-shim\0cleanup\0/run/wharf/tasks/1\0", dir));
         assert!(!is_helper(b"tail\0-f\0/run/wharf/tasks/1/shim.log\0", dir));
+    }
+
+    #[test]
+    fn knows_who_executes() {
+        // A sleeping process, a zombie, one that is ending, a thread of the kernel; and a name with brackets.
+        assert!(executes("7 (runc) R 1 7 7 0 -1 4194304 0 0"));
+        assert!(executes("7 (a) Z (b) S 1 7 7 0 -1 4194304 0 0"));
+        assert!(!executes("7 (runc) Z 1 7 7 0 -1 4194308 0 0"));
+        assert!(!executes("7 (runc) R 1 7 7 0 -1 4194308 0 0"));
+        assert!(!executes("2 (kthreadd) S 0 0 0 0 -1 2129984 0 0"));
+        assert!(!executes(""));
+        assert!(executes(&fs::read_to_string("/proc/self/stat").unwrap()));
     }
 }
