@@ -5,7 +5,11 @@ use crate::{
     oci,
     runtime::{Invocation, Verb},
 };
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::retry_on_intr,
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
 use std::{
     ffi::OsStr,
     fs, io,
@@ -19,7 +23,7 @@ use wharf_shim_proto::{CreatedRecord, Launch, ProcessRef, RuntimeKind, file};
 use wharf_types::{Error, Result, error::Context};
 
 /// How long a killed process may take to vanish.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 const PAUSE: Duration = Duration::from_millis(2);
 /// How long a process may take to execute another program. There are some that never have a command line.
 const EXEC: Duration = Duration::from_millis(200);
@@ -53,17 +57,18 @@ pub fn run(dir: &Path) -> Result<()> {
 
 /// Kills the monitor of a task, and whatever it has forked to run a runtime, which would go on without it.
 fn end_helpers(dir: &Path) -> Result<()> {
-    let deadline = Instant::now() + EXEC;
+    let mut deadline = Instant::now() + EXEC;
     loop {
         let (helpers, unsure) = helpers(dir);
-        if helpers.is_empty() {
-            if !unsure || Instant::now() > deadline {
-                return Ok(());
-            }
+        if !helpers.is_empty() {
+            // One that is killed may have forked another since the list was made.
+            helpers.into_iter().try_for_each(kill)?;
+            deadline = Instant::now() + EXEC;
+        } else if unsure && Instant::now() < deadline {
             sleep(PAUSE);
+        } else {
+            return Ok(());
         }
-        // One that is killed may have forked another since the list was made.
-        helpers.into_iter().try_for_each(kill)?;
     }
 }
 
@@ -108,22 +113,17 @@ fn is_helper(cmdline: &[u8], dir: &Path) -> bool {
 fn kill(process: ProcessRef) -> Result<()> {
     let Some(pid) = Pid::from_raw(process.pid) else { return Ok(()) };
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else { return Ok(()) };
-    let lives = || match fs::read_to_string(format!("/proc/{}/stat", process.pid)) {
-        Ok(stat) => ProcessRef::from_stat(&stat).is_ok_and(|p| p == process) && !stat.contains(") Z "),
-        Err(_) => false,
-    };
-    if lives() {
-        // One that ends by itself at this moment is as good.
-        let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid));
+    if !stat.is_ok_and(|stat| ProcessRef::from_stat(&stat).is_ok_and(|p| p == process)) {
+        return Ok(());
     }
-    let deadline = Instant::now() + PATIENCE;
-    while lives() {
-        if Instant::now() > deadline {
-            return Err(Error::system(format!("process {} does not die", process.pid)));
-        }
-        sleep(PAUSE);
+    // One that ends by itself at this moment is as good.
+    let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+    // Told when the last of its threads is gone: the first one may be a zombie while another still makes a cgroup.
+    match retry_on_intr(|| poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&PATIENCE))).context("wait for a process")? {
+        0 => Err(Error::system(format!("process {} does not die", process.pid))),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn delete(launch: &Launch) -> Result<()> {
