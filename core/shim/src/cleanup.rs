@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn knows_who_executes() {
-        // A sleeping process, a zombie, one that is ending, a thread of the kernel; and a name with brackets.
+        // Two processes, one of them with brackets in its name; a zombie, one that is ending, a thread of the kernel.
         assert!(executes("7 (runc) R 1 7 7 0 -1 4194304 0 0"));
         assert!(executes("7 (a) Z (b) S 1 7 7 0 -1 4194304 0 0"));
         assert!(!executes("7 (runc) Z 1 7 7 0 -1 4194308 0 0"));

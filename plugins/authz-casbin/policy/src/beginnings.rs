@@ -6,14 +6,8 @@ use std::{
 };
 
 /// A map by texts, in their order.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Beginnings<T>(BTreeMap<Vec<u8>, T>);
-
-impl<T> Default for Beginnings<T> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
 
 impl<T> FromIterator<(Vec<u8>, T)> for Beginnings<T> {
     fn from_iter<I: IntoIterator<Item = (Vec<u8>, T)>>(items: I) -> Self {
@@ -21,11 +15,8 @@ impl<T> FromIterator<(Vec<u8>, T)> for Beginnings<T> {
     }
 }
 
-impl<T> Beginnings<T> {
-    pub fn at(&mut self, text: Vec<u8>) -> &mut T
-    where
-        T: Default,
-    {
+impl<T: Default> Beginnings<T> {
+    pub fn at(&mut self, text: Vec<u8>) -> &mut T {
         self.0.entry(text).or_default()
     }
 

@@ -199,15 +199,13 @@ impl Key {
             Source::Role(place, ..) => world.roles.get(*place).and_then(|roles| roles.role_matching),
             Source::Pattern(function, _) => Some(*function),
         };
-        let begin = |text: &str| function.map_or_else(|| text.as_bytes().to_vec(), |function| world.patterns.beginning(function, text));
-        let mut begins: HashMap<&str, Vec<u8>> = HashMap::new();
-        for text in rules.iter().map(|rule| rule.field(field)) {
-            begins.entry(text).or_insert_with(|| begin(text));
-        }
-        let numbers: BTreeMap<&[u8], u32> = begins.values().map(Vec::as_slice).collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
-        let number = |begin: &Vec<u8>| numbers.get(begin.as_slice()).copied().unwrap_or_default();
-        let texts: HashMap<String, u32> = begins.iter().map(|(text, begin)| ((*text).to_owned(), number(begin))).collect();
-        let of_rules = rules.iter().filter_map(|rule| texts.get(rule.field(field)).copied()).collect();
+        let fields = rules.iter().map(|rule| rule.field(field));
+        let begin = |text| function.map_or(str::as_bytes(text), |function| world.patterns.beginning(function, text));
+        let begins: Vec<&[u8]> = fields.clone().map(begin).collect();
+        let numbers: BTreeMap<&[u8], u32> = begins.iter().copied().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+        let of_rules: Vec<u32> = begins.iter().filter_map(|begin| numbers.get(begin).copied()).collect();
+        let texts: HashMap<&str, u32> = fields.zip(of_rules.iter().copied()).collect();
+        let texts = texts.into_iter().map(|(text, number)| (text.to_owned(), number)).collect();
         let patterns = numbers.iter().filter(|_| function.is_some()).map(|(begin, number)| (begin.to_vec(), *number)).collect();
         (Self { source, texts, patterns }, of_rules)
     }

@@ -79,10 +79,28 @@ enum Pattern {
     Network(IpAddr, u8),
 }
 
+impl Pattern {
+    /// As [`Patterns::beginning`].
+    fn beginning(&self) -> Vec<u8> {
+        match self {
+            Self::Literal(text) | Self::Prefix(text) => text.as_bytes().to_vec(),
+            Self::Regex(regex) | Self::Groups(regex, _) => beginning(regex.as_str()),
+            Self::Glob(glob) => beginning(glob.glob().regex()),
+            Self::Address(_) | Self::Network(..) => Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Prepared {
+    pattern: Pattern,
+    beginning: Vec<u8>,
+}
+
 /// The compiled patterns of a policy.
 #[derive(Debug)]
 pub(crate) struct Patterns {
-    compiled: HashMap<Function, HashMap<String, Pattern>>,
+    prepared: HashMap<Function, HashMap<String, Prepared>>,
     colons: Regex,
     colon_names: Regex,
     braces: Regex,
@@ -93,7 +111,7 @@ impl Patterns {
     pub fn new() -> Result<Self, String> {
         let regex = |text: &str| Regex::new(text).map_err(|e| e.to_string());
         Ok(Self {
-            compiled: HashMap::new(),
+            prepared: HashMap::new(),
             colons: regex(":[^/]*")?,
             colon_names: regex(":[^/]+")?,
             braces: regex(r"\{[^/]*\}")?,
@@ -103,17 +121,22 @@ impl Patterns {
 
     /// Compiles a pattern for later calls.
     pub fn prepare(&mut self, function: Function, pattern: &str) -> Result<(), String> {
-        if !self.compiled.get(&function).is_some_and(|of| of.contains_key(pattern)) {
+        if self.prepared(function, pattern).is_none() {
             let compiled = self.compile(function, pattern)?;
-            self.compiled.entry(function).or_default().insert(pattern.to_owned(), compiled);
+            let prepared = Prepared { beginning: compiled.beginning(), pattern: compiled };
+            self.prepared.entry(function).or_default().insert(pattern.to_owned(), prepared);
         }
         Ok(())
     }
 
+    fn prepared(&self, function: Function, pattern: &str) -> Option<&Prepared> {
+        self.prepared.get(&function)?.get(pattern)
+    }
+
     /// The pattern, which was prepared unless it comes out of the request or a computation.
     fn find(&self, function: Function, pattern: &str) -> Result<Cow<'_, Pattern>, String> {
-        match self.compiled.get(&function).and_then(|of| of.get(pattern)) {
-            Some(pattern) => Ok(Cow::Borrowed(pattern)),
+        match self.prepared(function, pattern) {
+            Some(prepared) => Ok(Cow::Borrowed(&prepared.pattern)),
             None => self.compile(function, pattern).map(Cow::Owned),
         }
     }
@@ -156,14 +179,9 @@ impl Patterns {
         })
     }
 
-    /// What every text begins with that matches; nothing where that cannot be told.
-    pub fn beginning(&self, function: Function, pattern: &str) -> Vec<u8> {
-        match self.find(function, pattern).as_deref() {
-            Ok(Pattern::Literal(text) | Pattern::Prefix(text)) => text.as_bytes().to_vec(),
-            Ok(Pattern::Regex(regex) | Pattern::Groups(regex, _)) => beginning(regex.as_str()),
-            Ok(Pattern::Glob(glob)) => beginning(glob.glob().regex()),
-            Ok(Pattern::Address(_) | Pattern::Network(..)) | Err(_) => Vec::new(),
-        }
+    /// What every text begins with that matches; nothing where that cannot be told, as of a pattern that was not prepared.
+    pub fn beginning(&self, function: Function, pattern: &str) -> &[u8] {
+        self.prepared(function, pattern).map_or(&[], |prepared| &prepared.beginning)
     }
 
     /// What stands in `key` for the placeholder `name`, or for the `*` of `keyGet`; nothing when it does not match.
@@ -288,7 +306,7 @@ mod tests {
 
     #[test]
     fn beginnings() {
-        let patterns = Patterns::new().unwrap();
+        let mut patterns = Patterns::new().unwrap();
         for (function, pattern, expected) in [
             ("keyMatch", "/foo/*x", "/foo/"),
             ("keyMatch", "/foo", "/foo"),
@@ -310,8 +328,9 @@ mod tests {
             ("globMatch", "{web,db}-1", ""),
             ("globMatch", "**/x", ""),
         ] {
-            let found = patterns.beginning(Function::named(function).unwrap(), pattern);
-            assert_eq!(String::from_utf8(found).unwrap(), expected, "{function} {pattern}");
+            let function = Function::named(function).unwrap();
+            patterns.prepare(function, pattern).unwrap();
+            assert_eq!(str::from_utf8(patterns.beginning(function, pattern)).unwrap(), expected, "{function:?} {pattern}");
         }
     }
 

@@ -47,13 +47,13 @@ impl Roles {
         let (from, to) = ((self.number(from), from), (self.number(to), to));
         let of = domain.map_or(NO_DOMAIN, |d| self.number(d));
         if let (Some(domain), Some(function)) = (domain, self.domain_matching) {
-            self.domains.at(patterns.beginning(function, domain)).insert(of);
+            self.domains.at(patterns.beginning(function, domain).to_vec()).insert(of);
         }
         let relation = self.relations.entry(of).or_default();
         relation.links.entry(from.0).or_default().push(to.0);
         if let Some(function) = self.role_matching {
             for (number, name) in [from, to] {
-                relation.patterns.at(patterns.beginning(function, name)).insert(number);
+                relation.patterns.at(patterns.beginning(function, name).to_vec()).insert(number);
             }
         }
     }
@@ -189,9 +189,12 @@ mod tests {
             function in select(&[Function::KeyMatch, Function::KeyMatch2, Function::RegexMatch, Function::GlobMatch][..]),
             (from, to, domain) in (name(), name(), select(&["one", "two", "three"][..])),
         ) {
-            let patterns = Patterns::new().unwrap();
+            let mut patterns = Patterns::new().unwrap();
             let mut roles = Roles::matching(Some(function), Some(Function::KeyMatch));
             for (from, to, domain) in &lines {
+                for (function, name) in [(function, from), (function, to), (Function::KeyMatch, domain)] {
+                    patterns.prepare(function, name).unwrap();
+                }
                 roles.add(from, to, Some(domain), &patterns);
             }
             let fits = |name: &str, pattern: &str| name == pattern || patterns.matches(function, name, pattern).unwrap();
