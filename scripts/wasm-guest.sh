@@ -116,10 +116,13 @@ done
 [ -n "$linker" ] || fail "no wasm-component-ld: run 'cargo install wasm-component-ld'"
 [ -n "$wasm_ld" ] || fail "no wasm-ld: install Debian's package lld"
 
+# cargo tells compilers apart by their versions, and two standard libraries that were built in different places are different ones.
+library=$(cat "$("$compiler" --print target-libdir --target $TARGET)"/libstd-*.rlib | cksum | cut -d' ' -f1)
+
 # The random numbers of guests are the engine's (`wharf-plugin`, feature getrandom).
 cat <<EOF
 export RUSTC='$compiler'
 export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER='$linker'
-export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS='-Clink-arg=--wasm-ld-path=$wasm_ld --cfg getrandom_backend="custom"'
+export CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS='-Clink-arg=--wasm-ld-path=$wasm_ld --cfg getrandom_backend="custom" --cfg guest_library="$library"'
 export WHARF_WASM_LD='$wasm_ld'
 EOF
