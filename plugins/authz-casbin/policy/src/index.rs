@@ -32,7 +32,7 @@ pub(crate) struct Index {
 #[derive(Debug)]
 struct Key {
     source: Source,
-    /// By what the fields are.
+    /// By what the fields are; none where these are only patterns.
     texts: HashMap<String, u32>,
     /// By what all begin with that match the fields; none where fields are no patterns. The numbers are in this order.
     patterns: Beginnings<u32>,
@@ -204,7 +204,8 @@ impl Key {
         let begins: Vec<&[u8]> = fields.clone().map(begin).collect();
         let numbers: BTreeMap<&[u8], u32> = begins.iter().copied().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
         let of_rules: Vec<u32> = begins.iter().filter_map(|begin| numbers.get(begin).copied()).collect();
-        let texts: HashMap<&str, u32> = fields.zip(of_rules.iter().copied()).collect();
+        let compared = !matches!(source, Source::Pattern(..));
+        let texts: HashMap<&str, u32> = fields.zip(of_rules.iter().copied()).filter(|_| compared).collect();
         let texts = texts.into_iter().map(|(text, number)| (text.to_owned(), number)).collect();
         let patterns = numbers.iter().filter(|_| function.is_some()).map(|(begin, number)| (begin.to_vec(), *number)).collect();
         (Self { source, texts, patterns }, of_rules)
