@@ -11,7 +11,7 @@ pub mod record;
 
 pub use launch::{Launch, LogSettings, RuntimeKind};
 pub use message::{Call, Event, Message, Reply, Request, Stdio};
-pub use record::{CreatedRecord, ExitRecord, ProcessRef};
+pub use record::{CreatedRecord, ExitRecord, ProcessRef, stat_fields};
 
 /// Version of the protocol. Frames only ever gain optional fields; a change that an older peer cannot ignore raises it. Each side
 /// speaks this version and the one before it.

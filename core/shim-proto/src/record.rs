@@ -33,6 +33,12 @@ pub struct CreatedRecord {
     pub cgroups: Vec<PathBuf>,
 }
 
+/// The fields of `/proc/<pid>/stat` from the third on. The second is the name, which may hold spaces and parentheses: it ends at the
+/// last `)`.
+pub fn stat_fields(stat: &str) -> impl Iterator<Item = &str> {
+    stat.rsplit_once(')').map_or("", |(_, after)| after).split_ascii_whitespace()
+}
+
 /// A process that cannot be mistaken for a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessRef {
@@ -50,8 +56,7 @@ impl ProcessRef {
     pub fn from_stat(stat: &str) -> Result<Self> {
         let parse = || {
             let pid = stat.split_once(' ')?.0.parse().ok()?;
-            // The name (field 2) may hold spaces and parentheses, so count from its last `)`: field 22 is the 20th after it.
-            let start_time = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;
+            let start_time = stat_fields(stat).nth(19)?.parse().ok()?;
             Some(Self { pid, start_time })
         };
         parse().ok_or_else(|| Error::system(format!("unexpected process status: {stat:?}")))

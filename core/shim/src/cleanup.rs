@@ -19,7 +19,7 @@ use std::{
     thread::sleep,
     time::{Duration, Instant},
 };
-use wharf_shim_proto::{CreatedRecord, Launch, ProcessRef, RuntimeKind, file};
+use wharf_shim_proto::{CreatedRecord, Launch, ProcessRef, RuntimeKind, file, stat_fields};
 use wharf_types::{Error, Result, error::Context};
 
 /// How long a killed process may take to vanish.
@@ -96,7 +96,7 @@ fn helpers(dir: &Path) -> (Vec<ProcessRef>, bool) {
 /// Whether a process without a command line may be about to get one: within `execve` it has none. Threads of the kernel, and what is
 /// ending, have none either.
 fn executes(stat: &str) -> bool {
-    let mut fields = stat.rsplit_once(')').map_or("", |(_, after)| after).split_whitespace();
+    let mut fields = stat_fields(stat);
     let (state, flags) = (fields.next(), fields.nth(5).and_then(|flags| flags.parse::<u32>().ok()));
     !matches!(state, None | Some("Z" | "X")) && flags.is_some_and(|flags| flags & (PF_EXITING | PF_KTHREAD) == 0)
 }
